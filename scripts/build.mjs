@@ -1,0 +1,35 @@
+// Compiles src to dist. Installs first when node_modules is missing or older than the lock file, so that a fresh
+// clone needs one command.
+import { cpSync, existsSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const root = new URL('..', import.meta.url).pathname;
+
+export function run(command, args, options = {}) {
+  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (done.error) throw done.error;
+  if (done.status !== 0) process.exit(done.status ?? 1);
+}
+
+/** npm leaves node_modules/.package-lock.json behind after each complete install; its age tells whether ours is current. */
+export function installIfNeeded() {
+  const marker = join(root, 'node_modules', '.package-lock.json');
+  const lock = join(root, 'package-lock.json');
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
+  run('npm', ['ci', '--no-audit', '--no-fund']);
+}
+
+export function build() {
+  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json']);
+  // Files that are data, not code, go beside the compiled module that reads them.
+  for (const assets of ['src/workers/http/assets', 'src/primary/control-plane/assets']) {
+    if (existsSync(join(root, assets)))
+      cpSync(join(root, assets), join(root, assets.replace('src', 'dist')), { recursive: true });
+  }
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  installIfNeeded();
+  build();
+}

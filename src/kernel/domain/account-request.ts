@@ -1,0 +1,105 @@
+/**
+ * What an edge (HTTP, WebSocket, a later protocol) may ask of an account, whoever owns it. Plain data: the same value
+ * is run here or crosses the mesh to the owner. One request speaks of one account and carries one intent.
+ */
+import type { AccountId } from './identifiers.js';
+import type { Problem } from './problem.js';
+
+/** What the owner needs to know of the call besides the request. Plain data. */
+export interface CallContext {
+  readonly requestId: string;
+  /** The token's `sub`. */
+  readonly subject: string;
+  readonly tokenId?: string;
+  /** W3C trace context, passed on to the broker call's span. */
+  readonly traceparent?: string;
+  /** Milliseconds left when the request was handed over; clocks of two processes are never compared. */
+  readonly budgetMs: number;
+}
+
+/** Reads that the mirror may answer; `fresh` forces the broker, `maxAgeMs` bounds the age of a mirrored answer. */
+export interface Freshness {
+  readonly fresh: boolean;
+  readonly maxAgeMs?: number;
+}
+
+export type AccountRead =
+  | { readonly resource: 'account' }
+  | { readonly resource: 'positions' }
+  | { readonly resource: 'position'; readonly symbol: string }
+  /** `query` is the validated query in the broker's own spelling, without `?`. */
+  | { readonly resource: 'orders'; readonly query: string }
+  | { readonly resource: 'order'; readonly orderId: string; readonly query: string }
+  | { readonly resource: 'order-by-client-order-id'; readonly clientOrderId: string }
+  | { readonly resource: 'activities'; readonly query: string }
+  | { readonly resource: 'portfolio-history'; readonly query: string };
+
+export type AccountRequest =
+  | { readonly kind: 'read'; readonly accountId: AccountId; readonly read: AccountRead; readonly freshness: Freshness }
+  | {
+      readonly kind: 'submit-order';
+      readonly accountId: AccountId;
+      /** Which route took it: the asset class is part of the caller's intent. */
+      readonly assetClass: 'stocks' | 'options';
+      /** The validated body as the caller wrote it: values reach the broker as they came. */
+      readonly order: Readonly<Record<string, unknown>>;
+      readonly idempotencyKey?: string;
+      readonly dryRun: boolean;
+    }
+  | {
+      readonly kind: 'replace-order';
+      readonly accountId: AccountId;
+      readonly orderId: string;
+      readonly changes: Readonly<Record<string, unknown>>;
+      readonly idempotencyKey?: string;
+      readonly dryRun: boolean;
+    }
+  | { readonly kind: 'cancel-order'; readonly accountId: AccountId; readonly orderId: string; readonly dryRun: boolean }
+  | { readonly kind: 'cancel-all-orders'; readonly accountId: AccountId; readonly dryRun: boolean }
+  | {
+      readonly kind: 'close-position';
+      readonly accountId: AccountId;
+      readonly symbol: string;
+      readonly qty?: string;
+      readonly percentage?: string;
+      readonly idempotencyKey?: string;
+      readonly dryRun: boolean;
+    }
+  | { readonly kind: 'read-audit'; readonly accountId: AccountId; readonly query: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'set-trading-state';
+      readonly accountId: AccountId;
+      readonly state: TradingState;
+      readonly reason: string;
+    }
+  | { readonly kind: 'describe'; readonly accountId: AccountId };
+
+export type TradingState = 'ACTIVE' | 'REDUCING' | 'HALTED';
+
+/** `body` is the broker's own bytes wherever the broker answered; never parsed and re-serialised on the way. */
+export type AccountAnswer =
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      /** Lower-case names. Content-Length and hop-by-hop headers are the edge's business. */
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Uint8Array;
+      /** Time spent waiting for the broker, for Server-Timing. */
+      readonly upstreamMs?: number;
+    }
+  | { readonly kind: 'problem'; readonly problem: Problem; readonly upstreamMs?: number };
+
+export type SessionState = 'connecting' | 'ready' | 'degraded' | 'reconciling' | 'halted' | 'failed';
+
+/** A session as `/pool` and the primary see it. Plain data; no secret and nothing of the account's money. */
+export interface SessionReport {
+  readonly accountId: AccountId;
+  readonly state: SessionState;
+  readonly tradingState: TradingState;
+  /** Milliseconds since the broker last answered well, or undefined if it never has. */
+  readonly lastSuccessAgeMs?: number;
+  readonly lastError?: { readonly code: string; readonly detail: string; readonly ageMs: number };
+  readonly budget?: { readonly limit: number; readonly remaining: number; readonly resetsInMs: number };
+  readonly openUnknown: number;
+  readonly streamConnected: boolean;
+}

@@ -1,0 +1,66 @@
+/** Everything that primary and worker say to each other over the fork's channel. No request data passes here. */
+import type { SessionReport, TradingState } from '../domain/account-request.js';
+import type { AccountId } from '../domain/identifiers.js';
+import type { Assignment, OwnershipTable } from './ownership.js';
+
+/** An account as handed to its owner: the only place outside the configuration file where its secret travels. */
+export interface AccountGrant {
+  readonly accountId: AccountId;
+  readonly epoch: number;
+  readonly apiKey: string;
+  readonly secretKey: string;
+  readonly paperTrading: boolean;
+}
+
+export type PrimaryMessage =
+  | {
+      readonly kind: 'start';
+      readonly slot: number;
+      readonly meshDir: string;
+      /** Shared by the workers of this boot: a stranger on the socket is turned away. */
+      readonly meshSecret: string;
+      /** The compiled configuration without any account's secret (kernel/config GatewayConfig as JSON). */
+      readonly config: unknown;
+      readonly grants: readonly AccountGrant[];
+      readonly table: OwnershipTable;
+    }
+  | { readonly kind: 'grant'; readonly grants: readonly AccountGrant[] }
+  | { readonly kind: 'release'; readonly accountIds: readonly AccountId[]; readonly deadlineMs: number }
+  | { readonly kind: 'ownership'; readonly table: OwnershipTable }
+  | { readonly kind: 'ping'; readonly sentAt: number }
+  | { readonly kind: 'drain'; readonly deadlineMs: number }
+  | { readonly kind: 'collect'; readonly what: 'metrics' | 'pool'; readonly id: number }
+  | { readonly kind: 'reload'; readonly id: number; readonly config: unknown; readonly grants: readonly AccountGrant[] }
+  | { readonly kind: 'trading-state'; readonly state: TradingState; readonly reason: string };
+
+export type WorkerMessage =
+  /** Forked and listening to the primary; has no account yet. */
+  | { readonly kind: 'hello' }
+  /** Every granted account has been tried once, the pool is warm, the listener is open. */
+  | { readonly kind: 'ready'; readonly accounts: number; readonly port: number }
+  | { readonly kind: 'released'; readonly assignments: readonly Assignment[] }
+  | { readonly kind: 'pong'; readonly sentAt: number; readonly sessions: Readonly<Record<string, number>> }
+  | { readonly kind: 'collected'; readonly id: number; readonly payload: unknown }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly error?: string }
+  | { readonly kind: 'drained' }
+  /** An admin route that only the primary can carry out was called on a worker. */
+  | { readonly kind: 'admin'; readonly id: number; readonly request: AdminRequest }
+  | { readonly kind: 'admin-answered-ack'; readonly id: number };
+
+export type AdminRequest =
+  | { readonly action: 'pool' }
+  | { readonly action: 'reload'; readonly subject: string }
+  | {
+      readonly action: 'trading-state';
+      readonly state: TradingState;
+      readonly reason: string;
+      readonly subject: string;
+    };
+
+/** A worker's part of `/pool`. */
+export interface WorkerReport {
+  readonly slot: number;
+  readonly pid: number;
+  readonly threads: number;
+  readonly sessions: readonly SessionReport[];
+}
