@@ -1,0 +1,20 @@
+/** The order desk as the router sees it: one intent of one account in, one truthful answer out. */
+import type { AccountAnswer, AccountRequest, CallContext, TradingState } from '../../kernel/domain/account-request.js';
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { AccountSession } from '../accounts/account-session.js';
+
+/** The requests that change something at the broker or in the account's trading state, and those about intents. */
+export type DeskRequest = Exclude<AccountRequest, { readonly kind: 'read' | 'describe' }>;
+
+export interface OrderDesk {
+  /** Recovers the account's open intents, then admits orders (RELIABILITY 2.5). */
+  adopt(session: AccountSession): Promise<void>;
+  /** Finishes what is in flight, then lets go of the account's journal. */
+  release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void>;
+  /** Never rejects for an expected reason: refusals are problems. */
+  execute(request: DeskRequest, context: CallContext): Promise<AccountAnswer>;
+  /** Answers a lookup for an intent that the desk holds and the broker may not show yet; undefined if it holds none. */
+  lookup(accountId: AccountId, clientOrderId: string): AccountAnswer | undefined;
+  tradingState(accountId: AccountId): TradingState;
+  openUnknown(accountId: AccountId): number;
+}
