@@ -1,6 +1,7 @@
 // Compiles src to dist. Installs first when node_modules is missing or older than the lock file, so that a fresh
 // clone needs one command.
-import { cpSync, existsSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -12,12 +13,14 @@ export function run(command, args, options = {}) {
   if (done.status !== 0) process.exit(done.status ?? 1);
 }
 
-/** npm leaves node_modules/.package-lock.json behind after each complete install; its age tells whether ours is current. */
+/** Remembers which lock file node_modules was installed from: times lie after a clone or a copy. */
 export function installIfNeeded() {
-  const marker = join(root, 'node_modules', '.package-lock.json');
-  const lock = join(root, 'package-lock.json');
-  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
-  run('npm', ['ci', '--no-audit', '--no-fund']);
+  const modules = join(root, 'node_modules');
+  const marker = join(modules, '.installed-from');
+  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return;
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  writeFileSync(marker, lock);
 }
 
 export function build() {
