@@ -1,0 +1,48 @@
+/**
+ * The leases as they stand in the store that all instances share. One call does a whole beat, so that what it answers
+ * is one moment: renew what is held, release what is given up, take what is free, and say who lives and who owns what.
+ */
+
+export interface LeaseBeat {
+  readonly instanceId: string;
+  /** Where the other instances reach this one. */
+  readonly advertiseUrl: string;
+  readonly ttlMs: number;
+  /** Slots held, with the epoch they were taken under: a lease taken over meanwhile is not renewed by mistake. */
+  readonly renew: readonly HeldSlot[];
+  readonly release: readonly HeldSlot[];
+  readonly acquire: readonly number[];
+  /** The composite epoch below which no new lease may start. */
+  readonly epochFloor: number;
+  /** Takes part in the fair shares; false while draining. */
+  readonly member: boolean;
+}
+
+export interface HeldSlot {
+  readonly slot: number;
+  readonly epoch: number;
+}
+
+export interface Member {
+  readonly instanceId: string;
+  readonly advertiseUrl: string;
+}
+
+export interface LeaseView {
+  readonly members: readonly Member[];
+  /** Index is the slot; undefined where nobody holds it. */
+  readonly owners: readonly (SlotOwner | undefined)[];
+  /** Slots newly taken by this beat. `clean`: the last owner released it, so nothing of it can still be on the wire. */
+  readonly acquired: readonly (HeldSlot & { readonly clean: boolean })[];
+}
+
+export interface SlotOwner {
+  readonly instanceId: string;
+  readonly epoch: number;
+}
+
+export interface LeaseStore {
+  /** Rejects when the store is away, slow beyond the call's deadline, or refuses. */
+  beat(beat: LeaseBeat): Promise<LeaseView>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,133 @@
+/**
+ * Leases in Redis, on a connection of their own: a long pipeline elsewhere must not delay a renewal. A command that is
+ * not answered in time counts as failed; the caller's lease then runs out by its own clock.
+ */
+import { createClient } from 'redis';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import { BEAT_SCRIPT } from './beat-script.js';
+import type { LeaseBeat, LeaseStore, LeaseView } from './lease-store.js';
+
+export interface RedisLeaseOptions {
+  /** `redis://` or `rediss://`, with user and password where the server asks for them. */
+  readonly url: string;
+  readonly keyPrefix: string;
+  readonly slots: number;
+  readonly commandTimeoutMs: number;
+}
+
+export class RedisLeaseStore implements LeaseStore {
+  #client: ReturnType<typeof leaseClient> | undefined;
+  readonly #keys: readonly string[];
+
+  constructor(
+    private readonly options: RedisLeaseOptions,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {
+    const tag = `{${options.keyPrefix}}`;
+    this.#keys = [
+      ...['members', 'urls', 'epochs', 'clean'].map((name) => `${tag}:${name}`),
+      ...Array.from({ length: options.slots }, (_, slot) => `${tag}:slot:${slot}`),
+    ];
+  }
+
+  /**
+   * The client's own command timeout ends only the wait to be written, not the wait for an answer, so the deadline is
+   * ours. A connection that missed it is dropped: the next beat must not queue behind the one that hangs.
+   */
+  async beat(beat: LeaseBeat): Promise<LeaseView> {
+    const beating = this.#send(beat);
+    let cancel: (() => void) | undefined;
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.clock.after(this.options.commandTimeoutMs, () => reject(new GatewayError('DEADLINE_EXCEEDED')));
+    });
+    try {
+      return parseView(await Promise.race([beating, late]));
+    } catch (cause) {
+      beating.catch(() => undefined);
+      this.#drop();
+      throw cause;
+    } finally {
+      cancel?.();
+    }
+  }
+
+  close(): Promise<void> {
+    // Nothing is in flight that matters: what was not renewed runs out.
+    this.#drop();
+    return Promise.resolve();
+  }
+
+  async #send(beat: LeaseBeat): Promise<string> {
+    const client = this.#client ?? (await this.#connect());
+    const text = await client.eval(BEAT_SCRIPT, {
+      keys: [...this.#keys],
+      arguments: [JSON.stringify({ ...beat, slots: this.options.slots })],
+    });
+    if (typeof text !== 'string') {
+      throw new GatewayError('MESSAGE_INVALID', {}, { message: 'the lease script gave no text' });
+    }
+    return text;
+  }
+
+  async #connect(): Promise<ReturnType<typeof leaseClient>> {
+    const client = leaseClient(this.options);
+    client.on('error', (error: Error) => this.log.warn({ cause: error.message }, 'lease store error'));
+    this.#client = client;
+    await client.connect();
+    return client;
+  }
+
+  #drop(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    if (client?.isOpen === true) client.destroy();
+  }
+}
+
+// The return type is node-redis's own generic, which only inference can spell.
+function leaseClient(options: RedisLeaseOptions) {
+  return createClient({
+    url: options.url,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: 64,
+    maintNotifications: 'disabled',
+    socket: {
+      connectTimeout: options.commandTimeoutMs,
+      // The keeper's next beat is the retry.
+      reconnectStrategy: false,
+    },
+  });
+}
+
+function parseView(text: string): LeaseView {
+  const raw = JSON.parse(text) as {
+    // Lua cannot tell an empty list from an empty object.
+    members: [string, string][] | Record<string, never>;
+    owners: string[] | Record<string, never>;
+    acquired: [string, string, string][] | Record<string, never>;
+  };
+  return {
+    members: listOf(raw.members).map(([instanceId, advertiseUrl]) => ({ instanceId, advertiseUrl })),
+    owners: listOf(raw.owners).map(parseOwner),
+    acquired: listOf(raw.acquired).map(([slot, epoch, clean]) => ({
+      slot: Number(slot),
+      epoch: Number(epoch),
+      clean: clean === '1',
+    })),
+  };
+}
+
+function parseOwner(text: string): { instanceId: string; epoch: number } | undefined {
+  if (text === '') return undefined;
+  const bar = text.lastIndexOf('|');
+  if (bar < 1)
+    throw new GatewayError('MESSAGE_INVALID', { text: text.slice(0, 80) }, { message: 'a lease holds no owner' });
+  return { instanceId: text.slice(0, bar), epoch: Number(text.slice(bar + 1)) };
+}
+
+function listOf<T>(value: T[] | Record<string, never>): readonly T[] {
+  return Array.isArray(value) ? value : [];
+}

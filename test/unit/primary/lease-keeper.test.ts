@@ -1,0 +1,185 @@
+import { expect, test } from '@jest/globals';
+import { silentLog } from '../../../src/kernel/runtime/log.js';
+import { LeaseKeeper, type LeaseListener } from '../../../src/primary/leases/lease-keeper.js';
+import type { LeaseBeat, LeaseStore, LeaseView, SlotOwner } from '../../../src/primary/leases/lease-store.js';
+import { ManualClock } from '../../support/manual-clock.js';
+
+/** A store in memory with the rules of the real one; `away` makes every call fail. */
+class MemoryLeaseStore implements LeaseStore {
+  readonly #leases = new Map<number, SlotOwner & { until: number }>();
+  readonly #members = new Map<string, { url: string; until: number }>();
+  readonly #clean = new Set<number>();
+  #epochs = 0;
+  away = false;
+
+  constructor(
+    private readonly clock: ManualClock,
+    private readonly slots: number,
+  ) {}
+
+  beat(beat: LeaseBeat): Promise<LeaseView> {
+    if (this.away) return Promise.reject(new Error('away'));
+    const now = this.clock.monotonicMs();
+    for (const [slot, lease] of this.#leases) if (lease.until <= now) this.#leases.delete(slot);
+    for (const [id, member] of this.#members) if (member.until <= now) this.#members.delete(id);
+    if (beat.member) this.#members.set(beat.instanceId, { url: beat.advertiseUrl, until: now + beat.ttlMs });
+    else this.#members.delete(beat.instanceId);
+    for (const { slot, epoch } of beat.release) {
+      if (this.#leases.get(slot)?.epoch !== epoch) continue;
+      this.#leases.delete(slot);
+      this.#clean.add(slot);
+    }
+    for (const { slot, epoch } of beat.renew) {
+      const lease = this.#leases.get(slot);
+      if (lease?.instanceId === beat.instanceId && lease.epoch === epoch) lease.until = now + beat.ttlMs;
+    }
+    const acquired = [];
+    for (const slot of beat.acquire) {
+      if (this.#leases.has(slot)) continue;
+      this.#epochs = Math.max(this.#epochs + 1, beat.epochFloor);
+      this.#leases.set(slot, { instanceId: beat.instanceId, epoch: this.#epochs, until: now + beat.ttlMs });
+      acquired.push({ slot, epoch: this.#epochs, clean: this.#clean.delete(slot) });
+    }
+    return Promise.resolve({
+      members: [...this.#members].map(([instanceId, { url }]) => ({ instanceId, advertiseUrl: url })),
+      owners: Array.from({ length: this.slots }, (_, slot) => this.#leases.get(slot)),
+      acquired,
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const SLOTS = 8;
+
+function aKeeper(name: string, store: LeaseStore, clock: ManualClock, hooks: Partial<LeaseListener> = {}) {
+  const lost: number[] = [];
+  const listener: LeaseListener = {
+    onAcquired: () => undefined,
+    onLost: (slots) => void lost.push(...slots),
+    onRelease: () => Promise.resolve(),
+    onRenewed: () => undefined,
+    onView: () => undefined,
+    ...hooks,
+  };
+  const options = {
+    instanceId: name,
+    advertiseUrl: `http://${name}`,
+    slots: SLOTS,
+    ttlMs: 3_000,
+    renewIntervalMs: 1_000,
+    safetyMarginMs: 500,
+    suspendGapMs: 500,
+    highestEpoch: 0,
+  };
+  const stop = new AbortController();
+  const keeper = new LeaseKeeper(store, options, listener, { clock, log: silentLog });
+  return { keeper, lost, stop, running: keeper.run(stop.signal) };
+}
+
+test('a lone instance takes every slot and keeps them', async () => {
+  const clock = new ManualClock();
+  const a = aKeeper('a', new MemoryLeaseStore(clock, SLOTS), clock);
+
+  await clock.advance(20_000);
+
+  expect(a.keeper.held.size).toBe(SLOTS);
+  expect(a.lost).toEqual([]);
+  a.stop.abort();
+  await a.running;
+});
+
+test('a second instance is given its fair share only after the first has drained it', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  let drained: (() => void) | undefined;
+  const a = aKeeper('a', store, clock, { onRelease: () => new Promise((resolve) => (drained = resolve)) });
+  await clock.advance(2_000);
+  const b = aKeeper('b', store, clock);
+
+  await clock.advance(10_000);
+  expect(b.keeper.held.size).toBe(0);
+
+  drained?.();
+  await clock.advance(3_000);
+  expect(a.keeper.held.size).toBe(4);
+  expect(b.keeper.held.size).toBe(4);
+  expect([...a.keeper.held.keys()].some((slot) => b.keeper.held.has(slot))).toBe(false);
+  a.stop.abort();
+  b.stop.abort();
+});
+
+test('a holder that cannot reach the store stops before the store lets anybody else in', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const a = aKeeper('a', store, clock);
+  await clock.advance(2_000);
+
+  store.away = true;
+  await clock.advance(1_400);
+  expect(a.keeper.held.size).toBe(SLOTS);
+  await clock.advance(1_101);
+
+  expect(a.keeper.held.size).toBe(0);
+  expect(a.lost.length).toBe(SLOTS);
+  a.stop.abort();
+});
+
+test('epochs rise when a slot changes hands', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const a = aKeeper('a', store, clock);
+  await clock.advance(2_000);
+  const before = new Map(a.keeper.held);
+  a.stop.abort();
+  const b = aKeeper('b', store, clock);
+
+  await clock.advance(5_000);
+
+  expect(b.keeper.held.size).toBe(SLOTS);
+  for (const [slot, epoch] of b.keeper.held) expect(epoch).toBeGreaterThan(before.get(slot) ?? Infinity);
+  b.stop.abort();
+});
+
+test('after an expiry calls without an id wait out the old lease; after a clean release they do not', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const waits: number[] = [];
+  const a = aKeeper('a', store, clock);
+  await clock.advance(2_000);
+  a.stop.abort();
+  await a.running;
+  const note: Partial<LeaseListener> = {
+    onAcquired: (_slot, _epoch, cleanAtMs) => void waits.push(cleanAtMs - clock.monotonicMs()),
+  };
+  const b = aKeeper('b', store, clock, note);
+  await clock.advance(5_000);
+  expect(Math.max(...waits)).toBe(3_000);
+
+  waits.length = 0;
+  await b.keeper.leave();
+  b.stop.abort();
+  const c = aKeeper('c', store, clock, note);
+  await clock.advance(1_000);
+
+  expect(c.keeper.held.size).toBe(SLOTS);
+  expect(Math.max(...waits)).toBe(0);
+  c.stop.abort();
+});
+
+test('a process that was stopped past its lease loses it before it does anything else', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const a = aKeeper('a', store, clock);
+  await clock.advance(2_000);
+  const renewed = a.keeper.validUntilMs;
+  a.stop.abort();
+  await a.running;
+
+  // While stopped, no timer runs: the check right before a send compares with this figure alone.
+  await clock.advance(10_000);
+
+  expect(renewed).toBeLessThan(clock.monotonicMs());
+});
