@@ -17,7 +17,9 @@ export function run(command, args, options = {}) {
 export function installIfNeeded() {
   const modules = join(root, 'node_modules');
   const marker = join(modules, '.installed-from');
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return;
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(marker, lock);

@@ -18,7 +18,14 @@ const roomOf = (path) => {
 function picture() {
   const done = spawnSync(
     process.execPath,
-    ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', '--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'src'],
+    [
+      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+      '--config',
+      '.dependency-cruiser.cjs',
+      '--output-type',
+      'json',
+      'src',
+    ],
     { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 },
   );
   const { modules } = JSON.parse(done.stdout);

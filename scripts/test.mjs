@@ -34,12 +34,28 @@ function runCheck() {
 }
 
 function runGroup(index, group) {
-  const suites = group.suites.filter((suite) => existsSync(join(root, 'test', suite)) && (asked.length === 0 || asked.includes(suite)));
+  const suites = group.suites.filter(
+    (suite) => existsSync(join(root, 'test', suite)) && (asked.length === 0 || asked.includes(suite)),
+  );
   if (suites.length === 0) return;
   console.log(`\n== ${suites.join(', ')}`);
   const outputFile = join(results, `${index}.json`);
-  const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--selectProjects', ...suites];
-  args.push('--maxWorkers', String(group.workers), '--forceExit', '--json', '--outputFile', outputFile, '--passWithNoTests');
+  const args = [
+    '--experimental-vm-modules',
+    '--no-warnings',
+    'node_modules/jest/bin/jest.js',
+    '--selectProjects',
+    ...suites,
+  ];
+  args.push(
+    '--maxWorkers',
+    String(group.workers),
+    '--forceExit',
+    '--json',
+    '--outputFile',
+    outputFile,
+    '--passWithNoTests',
+  );
   const done = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (!existsSync(outputFile)) {
     failedToRun = true;
@@ -49,7 +65,8 @@ function runGroup(index, group) {
   totals.passed += result.numPassedTests;
   totals.failed += result.numFailedTests + result.numRuntimeErrorTestSuites;
   for (const file of result.testResults) {
-    for (const test of file.assertionResults) if (test.status === 'pending' || test.status === 'todo') totals.skipped.push(test.fullName);
+    for (const test of file.assertionResults)
+      if (test.status === 'pending' || test.status === 'todo') totals.skipped.push(test.fullName);
   }
   if (done.status !== 0 && result.success) failedToRun = true;
 }
