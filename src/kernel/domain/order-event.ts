@@ -15,3 +15,15 @@ export interface OrderEvent {
   /** Synthesised by gap repair rather than heard on the stream. */
   readonly reconciled: boolean;
 }
+
+export interface EventPosition {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+export interface ResumedEvents {
+  /** In order, all after the position asked for. */
+  readonly events: readonly OrderEvent[];
+  /** What could not be found any more, to be said aloud to the client; `from` and `to` are included. */
+  readonly gaps: readonly { readonly epoch: number; readonly from: number; readonly to: number }[];
+}

@@ -1,6 +1,7 @@
 /** The order desk as the router sees it: one intent of one account in, one truthful answer out. */
 import type { AccountAnswer, AccountRequest, CallContext, TradingState } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { EventPosition, OrderEvent, ResumedEvents } from '../../kernel/domain/order-event.js';
 import type { AccountSession } from '../accounts/account-session.js';
 
 /** The requests that change something at the broker or in the account's trading state, and those about intents. */
@@ -17,4 +18,10 @@ export interface OrderDesk {
   lookup(accountId: AccountId, clientOrderId: string): AccountAnswer | undefined;
   tradingState(accountId: AccountId): TradingState;
   openUnknown(accountId: AccountId): number;
+  /** Every numbered event of the accounts adopted here, after it is durable. */
+  onOrderEvent(listen: (event: OrderEvent) => void): () => void;
+  /** Place of the account's last event; seq 0 when its epoch has none yet. */
+  position(accountId: AccountId): EventPosition;
+  /** From the ring that survives a worker's death. */
+  eventsAfter(accountId: AccountId, after: EventPosition): ResumedEvents;
 }

@@ -1,0 +1,3 @@
+import type { MetricDeclaration } from '../metric.js';
+
+export const auditMetrics: readonly MetricDeclaration[] = [];
