@@ -1,7 +1,7 @@
 // Compiles src to dist. Installs first when node_modules is missing or older than the lock file, so that a fresh
 // clone needs one command.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -16,6 +16,8 @@ export function run(command, args, options = {}) {
 /** Remembers which lock file node_modules was installed from: times lie after a clone or a copy. */
 export function installIfNeeded() {
   const modules = join(root, 'node_modules');
+  // A link is a tree shared with another checkout: npm would empty it there.
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() === true) return;
   const marker = join(modules, '.installed-from');
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
