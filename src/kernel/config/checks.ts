@@ -1,0 +1,115 @@
+/** Rules that concern more than one key. Each finding names the key to change. */
+import { isIP } from 'node:net';
+import type { AccountCredentials, GatewayConfig } from './gateway-config.js';
+import type { ConfigProblem } from './problems.js';
+import { nearestName } from './problems.js';
+
+export const SEALED_PREFIX = 'enc:';
+const HMAC_SECRET_BYTES_MIN = 32;
+
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}
+
+export function crossChecks(config: GatewayConfig, production: boolean): readonly ConfigProblem[] {
+  return [
+    ...authProblems(config),
+    ...accountProblems(config),
+    ...secretProblems(config, production),
+    ...transportProblems(config),
+  ];
+}
+
+function authProblems({ auth }: GatewayConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const symmetric = auth.algorithms.includes('HS256');
+  if (symmetric && auth.algorithms.length > 1)
+    problems.push({ path: 'auth.algorithms', reason: 'HS256 may not stand beside public key algorithms' });
+  if (symmetric && auth.secret === undefined)
+    problems.push({ path: 'auth.secret', reason: 'is missing: HS256 needs it' });
+  if (symmetric && (auth.publicKeyFile ?? auth.jwksUrl) !== undefined)
+    problems.push({ path: 'auth.algorithms', reason: 'HS256 may not be used together with public keys' });
+  if (!symmetric && (auth.publicKeyFile ?? auth.jwksUrl) === undefined)
+    problems.push({ path: 'auth.public_key_file', reason: 'is missing: give it or auth.jwks_url' });
+  if (!symmetric && auth.secret !== undefined)
+    problems.push({ path: 'auth.secret', reason: 'may not be set together with public key algorithms' });
+  const short = auth.secret !== undefined && Buffer.byteLength(auth.secret) < HMAC_SECRET_BYTES_MIN;
+  if (short && !auth.secret.startsWith(SEALED_PREFIX))
+    problems.push({ path: 'auth.secret', reason: `must have at least ${HMAC_SECRET_BYTES_MIN} bytes` });
+  if (auth.publicKeyFile !== undefined && auth.jwksUrl !== undefined)
+    problems.push({ path: 'auth.jwks_url', reason: 'give either auth.public_key_file or auth.jwks_url' });
+  if (auth.jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(auth.jwksUrl).hostname))
+    problems.push({ path: 'auth.jwks_url', reason: 'must be https' });
+  return problems;
+}
+
+function accountProblems(config: GatewayConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const ids = config.tradingAccounts.map((account) => String(account.accountId));
+  const seen = new Map<string, number>();
+  ids.forEach((id, index) => {
+    const first = seen.get(id);
+    if (first === undefined) seen.set(id, index);
+    else
+      problems.push({
+        path: `trading_accounts[${index}].account_id`,
+        reason: `duplicate account id ${id}, also trading_accounts[${first}]`,
+      });
+  });
+  const known = (id: string, path: string): void => {
+    if (seen.has(id)) return;
+    const nearest = nearestName(id, [...seen.keys()].slice(0, 2000));
+    problems.push({ path, reason: 'names no trading account', ...(nearest === undefined ? {} : { nearest }) });
+  };
+  for (const id of Object.keys(config.risk.accounts)) known(id, `risk.accounts.${id}`);
+  config.marketData.fallbackAccounts.forEach((id, index) => {
+    known(id, `market_data.fallback_accounts[${index}]`);
+  });
+  return problems;
+}
+
+function secretProblems(config: GatewayConfig, production: boolean): readonly ConfigProblem[] {
+  const values = secretValues(config);
+  const sealed = values.filter(([, value]) => value.startsWith(SEALED_PREFIX));
+  const plain = values.filter(([, value]) => !value.startsWith(SEALED_PREFIX));
+  const { keyFile, keyFd, passphraseFile, allowPlainText } = config.secrets;
+  const problems: ConfigProblem[] = [];
+  const sources = [keyFile, keyFd, passphraseFile].filter((source) => source !== undefined);
+  if (sources.length > 1)
+    problems.push({ path: 'secrets', reason: 'give one of key_file, key_fd and passphrase_file' });
+  if (sealed.length > 0 && sources.length === 0)
+    problems.push({ path: 'secrets.key_file', reason: `is missing: ${sealed[0]?.[0] ?? ''} is encrypted` });
+  const first = plain[0]?.[0];
+  if (first === undefined) return problems;
+  const more = plain.length > 1 ? ` (and ${plain.length - 1} more)` : '';
+  if (!isLoopback(config.server.host))
+    problems.push({
+      path: first,
+      reason: `is plain text${more}: run "opitios encrypt", or bind server.host to 127.0.0.1`,
+    });
+  else if (production && !allowPlainText)
+    problems.push({
+      path: first,
+      reason: `is plain text${more}: run "opitios encrypt", or set secrets.allow_plain_text`,
+    });
+  return problems;
+}
+
+function transportProblems({ server }: GatewayConfig): readonly ConfigProblem[] {
+  if (server.requireHttps || isLoopback(server.host)) return [];
+  return [{ path: 'server.require_https', reason: 'may be false only when server.host is a loopback address' }];
+}
+
+/** Every secret of the configuration with the path where it stands. */
+export function secretValues(config: GatewayConfig): readonly (readonly [path: string, value: string])[] {
+  const of = (account: AccountCredentials, path: string): [string, string][] => [
+    [`${path}.api_key`, account.apiKey],
+    [`${path}.secret_key`, account.secretKey],
+  ];
+  return [
+    ...(config.auth.secret === undefined ? [] : [['auth.secret', config.auth.secret] as [string, string]]),
+    ...of(config.masterAccount, 'master_account'),
+    ...config.tradingAccounts.flatMap((account, index) => of(account, `trading_accounts[${index}]`)),
+  ];
+}

@@ -1,0 +1,114 @@
+/**
+ * Reads, validates and compiles the configuration: once, whole, or not at all. Opens no secret and starts nothing, so
+ * that `opitios check` and a reload run exactly this.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { GatewayError } from '../domain/errors.js';
+import { crossChecks } from './checks.js';
+import { compile } from './compile.js';
+import { overridesFrom, type Environment, type Override } from './environment.js';
+import type { GatewayConfig } from './gateway-config.js';
+import { configInvalid, type ConfigProblem } from './problems.js';
+import { accountsFileSchema, configSchema } from './schema.js';
+import { knownKeys, showPath, takesText, validate } from './validate.js';
+import { isMapping, parseYaml, readYamlFile } from './yaml.js';
+
+/** @throws GatewayError CONFIG_INVALID with facts `{file, problems}`: every problem, not the first one. */
+export async function loadConfig(file: string, environment: Environment): Promise<GatewayConfig> {
+  const path = resolve(file);
+  const directory = dirname(path);
+  const input = await readYamlFile(path);
+  for (const override of overridesFrom(environment)) apply(input, override);
+  await addAccountsFile(input, path);
+  const { value, problems } = validate(configSchema, input);
+  const missing = missingAccounts(input);
+  if (problems.length + missing.length > 0) throw configInvalid(path, [...problems, ...missing]);
+  await addSecretFile(value, path);
+  const config = compile(value, directory);
+  const production = environment['NODE_ENV'] === 'production';
+  const crossed = [...crossChecks(config, production), ...(await missingFiles(config))];
+  if (crossed.length > 0) throw configInvalid(path, crossed);
+  return config;
+}
+
+/** Sets one key from the environment. Parts are matched without regard to case; names of the operator's keep theirs. */
+function apply(input: Record<string, unknown>, { path, text, variable }: Override): void {
+  const found: string[] = [];
+  for (const part of path) {
+    const known = knownKeys(configSchema, found);
+    found.push(known === undefined ? part : (known.find((key) => key === part.toLowerCase()) ?? part.toLowerCase()));
+  }
+  const name = found.at(-1);
+  if (name === undefined || found.includes('')) throw configInvalid(variable, [{ path: '', reason: 'names no key' }]);
+  let owner = input;
+  for (const part of found.slice(0, -1)) {
+    const next = owner[part] ?? {};
+    if (!isMapping(next))
+      throw configInvalid(variable, [{ path: showPath(found), reason: 'names a key below one that is not a mapping' }]);
+    owner[part] = next;
+    owner = next;
+  }
+  owner[name] = takesText(configSchema, found) ? text : parseYaml(variable, text);
+}
+
+async function addAccountsFile(input: Record<string, unknown>, file: string): Promise<void> {
+  const named = input['accounts_file'];
+  if (typeof named !== 'string' || named === '') return;
+  const accountsFile = resolve(dirname(file), named);
+  const accounts = await readYamlFile(accountsFile);
+  const { problems } = validate(accountsFileSchema, accounts);
+  const doubled = Object.keys(accounts)
+    .filter((key) => input[key] !== undefined)
+    .map((key): ConfigProblem => ({ path: key, reason: `stands in ${file} too` }));
+  if (problems.length + doubled.length > 0) throw configInvalid(accountsFile, [...problems, ...doubled]);
+  Object.assign(input, accounts);
+}
+
+function missingAccounts(input: Readonly<Record<string, unknown>>): readonly ConfigProblem[] {
+  return ['master_account', 'trading_accounts']
+    .filter((key) => input[key] === undefined)
+    .map((path) => ({ path, reason: 'is missing: give it here or in accounts_file' }));
+}
+
+async function addSecretFile(value: Record<string, unknown>, file: string): Promise<void> {
+  const auth = value['auth'] as Record<string, unknown>;
+  const named = auth['secret_file'];
+  delete auth['secret_file'];
+  if (typeof named !== 'string') return;
+  const refuse = (reason: string): GatewayError => configInvalid(file, [{ path: 'auth.secret_file', reason }]);
+  if (auth['secret'] !== undefined) throw refuse('give either auth.secret or auth.secret_file');
+  const secretFile = resolve(dirname(file), named);
+  let mode: number;
+  try {
+    mode = (await stat(secretFile)).mode & 0o777;
+    auth['secret'] = (await readFile(secretFile, 'utf8')).trim();
+  } catch {
+    throw refuse('cannot be read');
+  }
+  if ((mode & 0o077) !== 0) throw refuse('must have mode 0600');
+}
+
+/** A file that is named and not there would fail later, in a worker. */
+async function missingFiles(config: GatewayConfig): Promise<readonly ConfigProblem[]> {
+  const { server, auth, secrets } = config;
+  const named: readonly (readonly [string, string | undefined])[] = [
+    ['server.tls.cert_file', server.tls?.certFile],
+    ['server.tls.key_file', server.tls?.keyFile],
+    ['server.tls.client_ca_file', server.tls?.clientCaFile],
+    ['auth.public_key_file', auth.publicKeyFile],
+    ['secrets.key_file', secrets.keyFile],
+    ['secrets.passphrase_file', secrets.passphraseFile],
+    ['secrets.previous_key_file', secrets.previousKeyFile],
+  ];
+  const problems: ConfigProblem[] = [];
+  for (const [path, file] of named) {
+    if (file === undefined) continue;
+    const readable = await readFile(file).then(
+      () => true,
+      () => false,
+    );
+    if (!readable) problems.push({ path, reason: `names a file that cannot be read: ${file}` });
+  }
+  return problems;
+}
