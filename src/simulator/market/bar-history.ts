@@ -2,7 +2,7 @@
  * Historic bars of one walk. Every time frame is the aggregation of the same one-minute bars of the regular session,
  * from the first session of 2016 to the last complete minute; nothing is invented for a coarser frame.
  */
-import { DAY_MS, dayOf, isTradingDay, MINUTE_MS, openOf } from './new-york.js';
+import { dayOf, isTradingDay, midnightOf, MINUTE_MS, openOf } from './new-york.js';
 import type { Bar, PriceWalk } from './price-walk.js';
 import { bucketAfter, bucketBefore, bucketStart, type Timeframe } from './timeframes.js';
 
@@ -34,6 +34,8 @@ export class BarHistory {
   constructor(
     private readonly walk: PriceWalk,
     private readonly now: () => number,
+    /** Options trade seldom: one minute in so many has a bar. */
+    private readonly everyMinutes = 1,
   ) {}
 
   /** Bars whose start lies in [start, end], oldest first or newest first, computed as they are asked for. */
@@ -49,10 +51,23 @@ export class BarHistory {
     }
   }
 
-  /** The newest bar at or before now. */
-  latest(timeframe: Timeframe): Bar | undefined {
-    for (const bar of this.bars(timeframe, this.now() - 10 * DAY_MS, this.now(), true)) return bar;
+  /** The newest complete one-minute bar. */
+  latestMinute(): Bar | undefined {
+    for (let day = dayOf(this.now()), tried = 0; tried < 10; tried += 1, day -= 1) {
+      const bars = this.#minutes(openOf(day), openOf(day) + SESSION_MINUTES * MINUTE_MS, true);
+      for (const bar of bars) return bar;
+    }
     return undefined;
+  }
+
+  /** The newest daily bar, which may still be growing, and the one before. */
+  latestDays(): readonly Bar[] {
+    const found: Bar[] = [];
+    for (let day = dayOf(this.now()), tried = 0; tried < 10 && found.length < 2; tried += 1, day -= 1) {
+      const bar = this.#dailyBar(day);
+      if (bar !== undefined) found.push({ ...bar, at: midnightOf(day) });
+    }
+    return found;
   }
 
   #bar(timeframe: Timeframe, start: number): Bar | undefined {
@@ -62,12 +77,17 @@ export class BarHistory {
     return aggregate(start, this.#dailyBars(dayOf(start), dayOf(bucketAfter(timeframe, start))));
   }
 
-  *#minutes(from: number, until: number): Generator<Bar> {
+  *#minutes(from: number, until: number, isDescending = false): Generator<Bar> {
     const day = dayOf(from);
     if (!isTradingDay(day)) return;
     const open = openOf(day);
+    const step = this.everyMinutes * MINUTE_MS;
     const end = Math.min(until, open + SESSION_MINUTES * MINUTE_MS, this.now() - MINUTE_MS + 1);
-    for (let at = Math.max(from, open); at < end; at += MINUTE_MS) yield this.walk.minuteBar(at);
+    const first = open + Math.ceil((Math.max(from, open) - open) / step) * step;
+    const count = Math.ceil((end - first) / step);
+    for (let done = 0; done < count; done += 1) {
+      yield this.walk.minuteBar(first + (isDescending ? count - 1 - done : done) * step);
+    }
   }
 
   *#dailyBars(from: number, until: number): Generator<Bar> {
@@ -87,7 +107,7 @@ export class BarHistory {
     const bar = aggregate(open, sofar.bar === undefined ? added : [sofar.bar, ...added]);
     if (bar === undefined) return undefined;
     if (this.now() >= close) this.#keep(day, bar);
-    else this.#today = { day, next: sofar.next + added.length * MINUTE_MS, bar };
+    else this.#today = { day, next: sofar.next + added.length * this.everyMinutes * MINUTE_MS, bar };
     return bar;
   }
 

@@ -2,9 +2,11 @@
  * The live chain of one underlying. Contracts are revalued lazily: when somebody looks and the underlying has moved,
  * at most once in `refreshMs`. Some contracts never traded, some have no bid, some lack greeks, as in the real feed.
  */
+import { BarHistory } from './bar-history.js';
 import { yearsUntil, type SimContract } from './contracts.js';
 import { dateText, dayOf } from './new-york.js';
 import { valueOption, type Greeks } from './option-model.js';
+import { PriceWalk } from './price-walk.js';
 import type { Instant, Quote, Trade } from './records.js';
 import { seedOf } from './seed.js';
 
@@ -16,13 +18,16 @@ export interface OptionBook {
   /** null is sent as null, undefined is left out: the real feed has been seen doing both. */
   greeks: Greeks | null | undefined;
   impliedVolatility: number | undefined;
-  /** Serialised snapshot, until the next change; kept here by the REST side. */
-  text: string | undefined;
+  /** Serialised snapshot and the minute it was made in; kept here by the REST side, dropped with every change. */
+  text: { readonly minute: number; readonly json: string } | undefined;
+  history: BarHistory | undefined;
   pinned: number | undefined;
   valuation: number;
   readonly seed: number;
 }
 
+/** Options trade seldom. */
+const MINUTES_BETWEEN_BARS = 30;
 const EXCHANGES = ['W', 'N', 'X', 'B', 'C', 'A', 'M'] as const;
 
 function toCent(price: number): number {
@@ -54,6 +59,7 @@ export class OptionChain {
       greeks: undefined,
       impliedVolatility: undefined,
       text: undefined,
+      history: undefined,
       pinned: undefined,
       valuation: 0,
       seed: seedOf(contract.symbol, 5),
@@ -71,6 +77,15 @@ export class OptionChain {
     this.refresh();
     if (book.valuation !== this.#valuation) this.#value(book, this.market.now(), 0.5);
     return book;
+  }
+
+  /** Bars of a contract: its own walk around a fair value, one minute in thirty. */
+  history(book: OptionBook): BarHistory {
+    if (book.history !== undefined) return book.history;
+    const middle = (this.fresh(book).quote.bp + book.quote.ap) / 2;
+    const now = (): number => this.market.now().ms;
+    book.history = new BarHistory(new PriceWalk(book.seed, Math.max(0.05, middle)), now, MINUTES_BETWEEN_BARS);
+    return book.history;
   }
 
   /** Makes every valuation stale when the underlying moved and the last one is old enough, or at once when forced. */

@@ -130,14 +130,13 @@ export class Ticker {
   /** The bar of the minute just ended and the day's bar so far, for every symbol; none outside the session. */
   #minuteEnds(end: number): void {
     const minute = parseTimeframe('1Min');
-    const day = parseTimeframe('1Day');
-    if (minute === undefined || day === undefined) return;
+    if (minute === undefined) return;
     const updates: Update[] = [];
     for (const { symbol } of this.market.assets()) {
       const history = this.market.history(symbol);
       const [bar] = history?.bars(minute, end - MINUTE_MS, end - 1) ?? [];
       if (bar) updates.push({ kind: 'bar', channel: 'bars', symbol, bar });
-      const daily = bar ? history?.latest(day) : undefined;
+      const daily = bar ? history?.latestDays()[0] : undefined;
       if (daily) updates.push({ kind: 'bar', channel: 'dailyBars', symbol, bar: daily });
     }
     if (updates.length > 0) this.market.publish(updates);

@@ -1,0 +1,48 @@
+/** Records as the REST host writes them: keys in alphabetical order, numbers as numbers. */
+import type { OptionBook } from '../option-chain.js';
+import type { Bar } from '../price-walk.js';
+import { instantText, type Quote, type Trade } from '../records.js';
+
+export type WireRecord = Readonly<Record<string, unknown>>;
+
+/** The volume-weighted price, to six decimals. */
+export function averageOf(bar: Bar): number {
+  return Math.round((bar.pv / bar.v) * 1e6) / 1e6;
+}
+
+export function wireBar(bar: Bar): WireRecord {
+  const t = instantText({ ms: bar.at, ns: 0 });
+  return { c: bar.c, h: bar.h, l: bar.l, n: bar.n, o: bar.o, t, v: bar.v, vw: averageOf(bar) };
+}
+
+export function wireQuote(quote: Quote): WireRecord {
+  const { ap, as, ax, bp, bs, bx } = quote;
+  return { ap, as, ax, bp, bs, bx, c: ['R'], t: instantText(quote.at), z: 'C' };
+}
+
+export function wireTrade({ i, p, s, at, x }: Trade): WireRecord {
+  return { c: ['@'], i, p, s, t: instantText(at), x, z: 'C' };
+}
+
+export function wireOptionQuote(quote: Quote): WireRecord {
+  const { ap, as, ax, bp, bs, bx } = quote;
+  return { ap, as, ax, bp, bs, bx, c: bp === 0 ? ' ' : 'A', t: instantText(quote.at) };
+}
+
+export function wireOptionTrade({ p, s, at, x }: Trade): WireRecord {
+  return { c: 'I', p, s, t: instantText(at), x };
+}
+
+/** Whatever a contract lacks is left out; undefined fields vanish when serialised. */
+export function wireOptionSnapshot(book: OptionBook, minute: Bar | undefined, days: readonly Bar[]): WireRecord {
+  const hasTraded = book.trade !== undefined;
+  return {
+    dailyBar: hasTraded && days[0] ? wireBar(days[0]) : undefined,
+    greeks: book.greeks,
+    impliedVolatility: book.impliedVolatility,
+    latestQuote: wireOptionQuote(book.quote),
+    latestTrade: book.trade && wireOptionTrade(book.trade),
+    minuteBar: hasTraded && minute ? wireBar(minute) : undefined,
+    prevDailyBar: hasTraded && days[1] ? wireBar(days[1]) : undefined,
+  };
+}
