@@ -1,0 +1,149 @@
+/**
+ * A local Alpaca: one port for trading REST, data REST and all streams, a second port for the control door. Builds and
+ * wires everything; imports nothing of the gateway, because a witness that shares the parser shares its mistakes.
+ */
+import { Keys, MASTER_ID, type AccountKeys } from './accounts.js';
+import { ManualSimClock, RealSimClock, type SimClock } from './clock.js';
+import { Control } from './control/control.js';
+import { ControlDoor } from './control/control-door.js';
+import { Counters } from './control/counters.js';
+import { Ledger, type LedgerOptions } from './control/ledger.js';
+import type { RestHandler, StreamMount } from './doors.js';
+import { FaultTable } from './faults/fault-table.js';
+import type { ChainSize } from './market/contracts.js';
+import { createMarket, type Market } from './market/market.js';
+import { RateLimit } from './rate-limit.js';
+import { TradeStream } from './streams/trade-stream.js';
+import type { Behaviour } from './venue/behaviour.js';
+import { ONE, parseNano } from './venue/decimal.js';
+import { tapeOf } from './venue/market-tape.js';
+import { SeededRandom } from './venue/seeded-random.js';
+import { Venue } from './venue/venue.js';
+import { VenueServer } from './venue-server.js';
+
+export interface SimulatorOptions {
+  /** How many accounts exist at the start, besides the master. 10 unless given. */
+  readonly accounts?: number;
+  readonly port?: number;
+  readonly controlPort?: number;
+  /** 127.0.0.1 unless given. The control door never leaves the loopback interface. */
+  readonly host?: string;
+  /** Keys, ids, chances and prices follow from it. 1 unless given. */
+  readonly seed?: number;
+  /** `manual`: time stands still until `control.advance`. */
+  readonly clock?: 'real' | 'manual';
+  /** How many stocks, or which. */
+  readonly symbols?: number | readonly string[];
+  readonly optionUnderlyings?: readonly ChainSize[];
+  /** Price changes per second over all symbols. 0 unless given: prices move only by `control.setPrice`. */
+  readonly ticksPerSecond?: number;
+  /** 200 unless given, as at the broker. */
+  readonly requestsPerMinute?: number;
+  /** 10 000 unless given (the paid plan). */
+  readonly dataRequestsPerMinute?: number;
+  /** Decimal dollars in each account, 100 000 unless given. */
+  readonly startingCash?: string;
+  /** Binary (paper) unless given. */
+  readonly frames?: 'binary' | 'text';
+  readonly ledger?: LedgerOptions;
+  readonly behaviour?: Partial<Behaviour>;
+}
+
+export interface Simulator {
+  readonly url: string;
+  readonly controlUrl: string;
+  readonly endpoints: SimulatorEndpoints;
+  readonly accounts: readonly AccountKeys[];
+  readonly master: { readonly apiKey: string; readonly secretKey: string };
+  readonly control: Control;
+  readonly clock: SimClock;
+  readonly market: Market;
+  /** Cuts every connection and stops every timer. Twice is harmless. */
+  close(): Promise<void>;
+}
+
+export interface SimulatorEndpoints {
+  readonly trading: string;
+  readonly data: string;
+  readonly streamTrading: string;
+  /** Without the feed: append `/v2/iex` and the like. */
+  readonly streamData: string;
+}
+
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { seed = 1, host = '127.0.0.1' } = options;
+  const clock = options.clock === 'manual' ? new ManualSimClock() : new RealSimClock();
+  const random = new SeededRandom(seed);
+  const market = createMarket({
+    seed,
+    clock,
+    ...(options.symbols === undefined ? {} : { symbols: options.symbols }),
+    ...(options.optionUnderlyings === undefined ? {} : { optionUnderlyings: options.optionUnderlyings }),
+    ticksPerSecond: options.ticksPerSecond ?? 0,
+  });
+  const keys = new Keys(new SeededRandom(seed ^ 0x6b657973));
+  const faults = new FaultTable(new SeededRandom(seed ^ 0x6661756c));
+  const counters = new Counters();
+  const ledger = new Ledger(options.ledger);
+  const venue = new Venue({ tape: tapeOf(market), clock, random });
+  Object.assign(venue.behaviour, options.behaviour);
+  const limits = {
+    trading: new RateLimit(clock, options.requestsPerMinute ?? 200),
+    data: new RateLimit(clock, options.dataRequestsPerMinute ?? 10_000),
+  };
+  const tradeStream = new TradeStream({ keys, faults, meter: counters, frames: options.frames ?? 'binary' });
+  venue.executor.onEvent((event) => tradeStream.publish(event));
+  const { data, dataStreams } = mountData();
+  const streams = [tradeStream, ...dataStreams];
+  const server = new VenueServer({ venue, market, keys, clock, random, ledger, counters, faults, limits, data, streams });
+  const startingCash = parseNano(options.startingCash ?? '100000') ?? 100_000n * ONE;
+  const control = new Control({
+    venue,
+    market,
+    keys,
+    clock,
+    ledger,
+    counters,
+    faults,
+    limits,
+    tradeStream,
+    streams,
+    startingCash,
+    cutConnections: () => server.cutConnections(),
+  });
+  for (let count = options.accounts ?? 10; count > 0; count -= 1) control.addAccount();
+  venue.addAccount(MASTER_ID, startingCash);
+  const master = keys.issue(MASTER_ID);
+  const door = new ControlDoor(control);
+  const port = await server.listen(options.port ?? 0, host);
+  const controlPort = await door.listen(options.controlPort ?? 0);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await door.close();
+    await server.close();
+    venue.close();
+    market.close();
+    if (clock instanceof RealSimClock) clock.close();
+  };
+  return {
+    url: `http://${host}:${port}`,
+    controlUrl: `http://127.0.0.1:${controlPort}`,
+    endpoints: {
+      trading: `http://${host}:${port}`,
+      data: `http://${host}:${port}`,
+      streamTrading: `ws://${host}:${port}/stream`,
+      streamData: `ws://${host}:${port}`,
+    },
+    accounts: control.accounts(),
+    master: { apiKey: master.apiKey, secretKey: master.secretKey },
+    control,
+    clock,
+    market,
+    close: () => (closing ??= close()),
+  };
+}
+
+/** Where the market-data half plugs in: its REST handler and its streams. */
+function mountData(): { data: RestHandler; dataStreams: readonly StreamMount[] } {
+  return { data: () => false, dataStreams: [] };
+}
