@@ -11,7 +11,7 @@ import { Ledger, type LedgerOptions } from './control/ledger.js';
 import type { RestHandler, StreamMount } from './doors.js';
 import { FaultTable } from './faults/fault-table.js';
 import type { ChainSize } from './market/contracts.js';
-import { createMarket, type Market } from './market/market.js';
+import { createMarket, type Market, type MarketOptions } from './market/market.js';
 import { RateLimit } from './rate-limit.js';
 import { TradeStream } from './streams/trade-stream.js';
 import type { Behaviour } from './venue/behaviour.js';
@@ -71,16 +71,53 @@ export interface SimulatorEndpoints {
 }
 
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const { seed = 1, host = '127.0.0.1' } = options;
+  const { host = '127.0.0.1' } = options;
+  const { server, control, door, clock, market, venue, keys, startingCash } = build(options);
+  for (let count = options.accounts ?? 10; count > 0; count -= 1) control.addAccount();
+  venue.addAccount(MASTER_ID, startingCash);
+  const master = keys.issue(MASTER_ID);
+  const port = await server.listen(options.port ?? 0, host);
+  const controlPort = await door.listen(options.controlPort ?? 0);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await door.close();
+    await server.close();
+    venue.close();
+    market.close();
+    if (clock instanceof RealSimClock) clock.close();
+  };
+  const url = `http://${host}:${port}`;
+  const socketUrl = `ws://${host}:${port}`;
+  return {
+    url,
+    controlUrl: `http://127.0.0.1:${controlPort}`,
+    endpoints: { trading: url, data: url, streamTrading: `${socketUrl}/stream`, streamData: socketUrl },
+    accounts: control.accounts(),
+    master: { apiKey: master.apiKey, secretKey: master.secretKey },
+    control,
+    clock,
+    market,
+    close: () => (closing ??= close()),
+  };
+}
+
+interface Parts {
+  readonly server: VenueServer;
+  readonly control: Control;
+  readonly door: ControlDoor;
+  readonly clock: SimClock;
+  readonly market: Market;
+  readonly venue: Venue;
+  readonly keys: Keys;
+  readonly startingCash: bigint;
+}
+
+/** Every random source has a seed of its own, so that one more account never changes a price or a fault. */
+function build(options: SimulatorOptions): Parts {
+  const { seed = 1 } = options;
   const clock = options.clock === 'manual' ? new ManualSimClock() : new RealSimClock();
   const random = new SeededRandom(seed);
-  const market = createMarket({
-    seed,
-    clock,
-    ...(options.symbols === undefined ? {} : { symbols: options.symbols }),
-    ...(options.optionUnderlyings === undefined ? {} : { optionUnderlyings: options.optionUnderlyings }),
-    ticksPerSecond: options.ticksPerSecond ?? 0,
-  });
+  const market = createMarket(marketOptions(options, clock));
   const keys = new Keys(new SeededRandom(seed ^ 0x6b657973));
   const faults = new FaultTable(new SeededRandom(seed ^ 0x6661756c));
   const counters = new Counters();
@@ -95,51 +132,21 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   venue.executor.onEvent((event) => tradeStream.publish(event));
   const { data, dataStreams } = mountData();
   const streams = [tradeStream, ...dataStreams];
-  const server = new VenueServer({ venue, market, keys, clock, random, ledger, counters, faults, limits, data, streams });
+  const shared = { venue, market, keys, clock, ledger, counters, faults, limits, streams };
+  const server = new VenueServer({ ...shared, random, data });
   const startingCash = parseNano(options.startingCash ?? '100000') ?? 100_000n * ONE;
-  const control = new Control({
-    venue,
-    market,
-    keys,
-    clock,
-    ledger,
-    counters,
-    faults,
-    limits,
-    tradeStream,
-    streams,
-    startingCash,
-    cutConnections: () => server.cutConnections(),
-  });
-  for (let count = options.accounts ?? 10; count > 0; count -= 1) control.addAccount();
-  venue.addAccount(MASTER_ID, startingCash);
-  const master = keys.issue(MASTER_ID);
-  const door = new ControlDoor(control);
-  const port = await server.listen(options.port ?? 0, host);
-  const controlPort = await door.listen(options.controlPort ?? 0);
-  let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    await door.close();
-    await server.close();
-    venue.close();
-    market.close();
-    if (clock instanceof RealSimClock) clock.close();
-  };
+  const cutConnections = (): number => server.cutConnections();
+  const control = new Control({ ...shared, tradeStream, startingCash, cutConnections });
+  return { server, control, door: new ControlDoor(control), clock, market, venue, keys, startingCash };
+}
+
+function marketOptions(options: SimulatorOptions, clock: SimClock): MarketOptions {
   return {
-    url: `http://${host}:${port}`,
-    controlUrl: `http://127.0.0.1:${controlPort}`,
-    endpoints: {
-      trading: `http://${host}:${port}`,
-      data: `http://${host}:${port}`,
-      streamTrading: `ws://${host}:${port}/stream`,
-      streamData: `ws://${host}:${port}`,
-    },
-    accounts: control.accounts(),
-    master: { apiKey: master.apiKey, secretKey: master.secretKey },
-    control,
+    seed: options.seed ?? 1,
     clock,
-    market,
-    close: () => (closing ??= close()),
+    ...(options.symbols === undefined ? {} : { symbols: options.symbols }),
+    ...(options.optionUnderlyings === undefined ? {} : { optionUnderlyings: options.optionUnderlyings }),
+    ticksPerSecond: options.ticksPerSecond ?? 0,
   };
 }
 

@@ -9,13 +9,14 @@ import type { SimClock } from './clock.js';
 import type { Counters } from './control/counters.js';
 import type { Ledger, LedgerEntry } from './control/ledger.js';
 import type { KeyOwner, RestHandler, StreamMount } from './doors.js';
+import { AttemptCounter, latency, limitHeaders, withSymbol } from './faults/answer-faults.js';
 import { loseAnswer, trickle } from './faults/broken-answer.js';
 import type { RequestFault } from './faults/fault.js';
 import type { FaultTable } from './faults/fault-table.js';
 import type { MarketView } from './market/market.js';
 import type { RateLimit } from './rate-limit.js';
 import { NO_CONTENT, refused, type Answer } from './rest/answer.js';
-import { readJson } from './rest/request.js';
+import { clientOrderIdOf, header, isDataPath } from './rest/arrival.js';
 import { answerTrading, routeName } from './rest/trading-routes.js';
 import { INTERNAL, notFound, RATE_LIMITED, UNAUTHORIZED } from './venue/refusal.js';
 import type { SeededRandom } from './venue/seeded-random.js';
@@ -48,14 +49,12 @@ interface Passage {
 }
 
 const BODY_MAX_BYTES = 1_048_576;
-/** Attempts are counted per client order id for the switch selector; beyond this many ids counting starts anew. */
-const ATTEMPTS_MAX = 500_000;
 
 export class VenueServer {
   readonly #parts: VenueServerParts;
   readonly #server: Server;
   readonly #sockets = new Map<Socket, number>();
-  readonly #attempts = new Map<string, number>();
+  readonly #attempts = new AttemptCounter();
   #lastSocketId = 0;
 
   constructor(parts: VenueServerParts) {
@@ -137,7 +136,8 @@ export class VenueServer {
       clientOrderId,
     });
     res.setHeader('X-Request-ID', random.hex(32));
-    const attempt = clientOrderId === undefined ? 0 : this.#attempt(`${owner?.accountId ?? ''}/${clientOrderId}`);
+    const attempt =
+      clientOrderId === undefined ? 0 : this.#attempts.count(`${owner?.accountId ?? ''}/${clientOrderId}`);
     const met = faults.forRequest({ accountId: owner?.accountId, method, path: url.pathname, attempt });
     const passage = { req, res, url, body, owner, entry, faults: met };
     const waitMs = latency(met, 'before', random);
@@ -329,55 +329,4 @@ export class VenueServer {
     res.setHeader('Content-Length', Buffer.byteLength(answer.body));
     res.end(answer.body);
   }
-
-  #attempt(key: string): number {
-    if (this.#attempts.size >= ATTEMPTS_MAX) this.#attempts.clear();
-    const attempt = (this.#attempts.get(key) ?? 0) + 1;
-    this.#attempts.set(key, attempt);
-    return attempt;
-  }
-}
-
-/** Everything that the broker serves from its data host. */
-function isDataPath(path: string): boolean {
-  return path.startsWith('/v2/stocks') || path.startsWith('/v1beta');
-}
-
-function latency(faults: readonly RequestFault[], when: 'before' | 'after', random: SeededRandom): number {
-  let sum = 0;
-  for (const fault of faults) {
-    if (fault.kind !== 'latency' || (fault.when ?? 'after') !== when) continue;
-    sum += fault.ms + (fault.jitterMs ?? 0) * random.next();
-  }
-  return sum;
-}
-
-function limitHeaders(res: ServerResponse, fault: Extract<RequestFault, { kind: 'rate-limited' }>, nowMs: number): void {
-  if (fault.retryAfter !== undefined) res.setHeader('Retry-After', String(fault.retryAfter));
-  if (fault.reset === null) {
-    for (const name of ['Limit', 'Remaining', 'Reset']) res.removeHeader(`X-RateLimit-${name}`);
-    return;
-  }
-  res.setHeader('X-RateLimit-Remaining', 0);
-  const now = Math.floor(nowMs / 1000);
-  if (fault.reset === 'past') res.setHeader('X-RateLimit-Reset', now - 60);
-  else if (fault.reset === 'plus-1h') res.setHeader('X-RateLimit-Reset', now + 3_600);
-  else if (fault.reset !== undefined) res.setHeader('X-RateLimit-Reset', now + fault.reset);
-}
-
-function withSymbol(answer: Answer, symbol: string): Answer {
-  const body = readJson(answer.body ?? '');
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return answer;
-  return { ...answer, body: JSON.stringify({ ...body, symbol }) };
-}
-
-function clientOrderIdOf(body: string): string | undefined {
-  const parsed = readJson(body);
-  if (typeof parsed !== 'object' || parsed === null || !('client_order_id' in parsed)) return undefined;
-  return typeof parsed.client_order_id === 'string' ? parsed.client_order_id : undefined;
-}
-
-function header(req: IncomingMessage, name: string): string | undefined {
-  const value = req.headers[name];
-  return typeof value === 'string' ? value : undefined;
 }

@@ -90,8 +90,8 @@ export class ControlDoor {
       if (!Array.isArray(args)) throw new TypeError('the body must be a JSON array of arguments');
       // JSON has no undefined: an argument left out in the middle arrives as null.
       const given = args.map((arg: unknown) => arg ?? undefined);
-      const call = this.#control[method] as (...args: readonly unknown[]) => unknown;
-      send(res, 200, { result: call.apply(this.#control, given) ?? null });
+      const control = this.#control as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
+      send(res, 200, { result: control[method]?.(...given) ?? null });
     } catch (cause) {
       send(res, 400, { error: cause instanceof Error ? cause.message : 'failed' });
     }

@@ -79,7 +79,8 @@ export function listActivities(request: TradingRequest, type: string | undefined
   const { account, query } = request;
   const types = type === undefined ? list(query, 'activity_types') : [type];
   const size = Number(query.get('page_size') ?? '100');
-  if (!Number.isInteger(size) || size < 1 || size > 100) return refused(malformed('page_size must be between 1 and 100'));
+  if (!Number.isInteger(size) || size < 1 || size > 100)
+    return refused(malformed('page_size must be between 1 and 100'));
   const hasFills = types === undefined || types.includes('FILL');
   if (!hasFills || query.get('category') === 'non_trade_activity') return json([]);
   const isAscending = query.get('direction') === 'asc';
@@ -97,7 +98,9 @@ function isWanted(row: Execution, query: URLSearchParams): boolean {
   const date = query.get('date');
   if (date !== null && !row.at.startsWith(date.slice(0, 10))) return false;
   const at = nanosOf(row.at) ?? 0n;
-  const [after, until] = [query.get('after'), query.get('until')].map((text) => (text === null ? undefined : nanosOf(text)));
+  const [after, until] = [query.get('after'), query.get('until')].map((text) =>
+    text === null ? undefined : nanosOf(text),
+  );
   return (after === undefined || at > after) && (until === undefined || at < until);
 }
 

@@ -78,7 +78,10 @@ export function listOrders(request: TradingRequest): Answer {
     if (symbols !== undefined && !hasSymbol(request, order, symbols)) continue;
     found.push(order);
   }
-  return { status: 200, body: `[${found.map((order) => JSON.stringify(renderOrder(order, wish.isNested))).join(',')}]` };
+  return {
+    status: 200,
+    body: `[${found.map((order) => JSON.stringify(renderOrder(order, wish.isNested))).join(',')}]`,
+  };
 }
 
 function readWish({ query, account }: TradingRequest): ListWish | Refusal {
@@ -91,7 +94,8 @@ function readWish({ query, account }: TradingRequest): ListWish | Refusal {
   const times = { after: readTime(query.get('after')), until: readTime(query.get('until')) };
   if (times.after === null || times.until === null) return badQuery('invalid timestamp');
   const cursors = [query.get('after_order_id'), query.get('before_order_id')] as const;
-  if (cursors[0] !== null && cursors[1] !== null) return malformed('before_order_id and after_order_id are mutually exclusive');
+  if (cursors[0] !== null && cursors[1] !== null)
+    return malformed('before_order_id and after_order_id are mutually exclusive');
   const hasTime = times.after !== undefined || times.until !== undefined;
   if (hasTime && (cursors[0] !== null || cursors[1] !== null)) {
     return malformed('order id cursors cannot be combined with after or until');

@@ -40,7 +40,11 @@ export function deletePositions(request: TradingRequest): Answer {
   return { ...json(results, 207), created };
 }
 
-function close({ venue, account }: TradingRequest, position: Position, size: Nano): ReturnType<TradingRequest['venue']['submit']> {
+function close(
+  { venue, account }: TradingRequest,
+  position: Position,
+  size: Nano,
+): ReturnType<TradingRequest['venue']['submit']> {
   return venue.submit(account, {
     symbol: position.symbol,
     qty: textOf(size),
@@ -98,7 +102,10 @@ function renderPosition({ venue, account }: TradingRequest, position: Position):
 }
 
 /** Market value of everything held, signed. */
-export function marketValue({ venue, account }: Pick<TradingRequest, 'venue' | 'account'>): { long: Nano; short: Nano } {
+export function marketValue({ venue, account }: Pick<TradingRequest, 'venue' | 'account'>): {
+  long: Nano;
+  short: Nano;
+} {
   const sums = { long: 0n, short: 0n };
   for (const position of account.positions.values()) {
     const price = venue.tape.last(position.symbol) ?? position.averageEntry;

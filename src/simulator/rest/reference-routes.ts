@@ -35,7 +35,8 @@ export function getContract({ market }: TradingRequest, symbolOrId: string): Ans
 export function listContracts(request: TradingRequest): Answer {
   const { market, query, venue } = request;
   const limit = Number(query.get('limit') ?? '100');
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) return refused(malformed('limit must be between 1 and 10000'));
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    return refused(malformed('limit must be between 1 and 10000'));
   const from = pageStart(query.get('page_token'));
   if (from === undefined) return refused(malformed('invalid page_token'));
   const filter = contractFilter(query, venue.clock.now());

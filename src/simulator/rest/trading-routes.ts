@@ -1,7 +1,21 @@
 /** Which path is which route of the trading host. Answers undefined for a path that it does not know. */
-import { getAccount, getConfiguration, getPortfolioHistory, listActivities, patchConfiguration } from './account-routes.js';
+import {
+  getAccount,
+  getConfiguration,
+  getPortfolioHistory,
+  listActivities,
+  patchConfiguration,
+} from './account-routes.js';
 import type { Answer } from './answer.js';
-import { deleteOrder, deleteOrders, getOrder, getOrderByClientId, listOrders, patchOrder, postOrder } from './order-routes.js';
+import {
+  deleteOrder,
+  deleteOrders,
+  getOrder,
+  getOrderByClientId,
+  listOrders,
+  patchOrder,
+  postOrder,
+} from './order-routes.js';
 import { deletePosition, deletePositions, getPosition, listPositions } from './position-routes.js';
 import { getAsset, getCalendar, getClock, getContract, listAssets, listContracts } from './reference-routes.js';
 import type { TradingRequest } from './request.js';

@@ -111,7 +111,8 @@ export class Account {
     for (const order of this.open) {
       if (order.terms.symbol !== symbol || order.terms.side !== side) continue;
       // The children of a bracket wait or cancel each other: the stop never claims shares beside its take-profit.
-      if (order.parent !== undefined && order.parent.terms.orderClass !== 'mleg' && order !== liveChild(order.parent)) continue;
+      if (order.parent !== undefined && order.parent.terms.orderClass !== 'mleg' && order !== liveChild(order.parent))
+        continue;
       yield order;
     }
   }

@@ -43,17 +43,20 @@ function plainRefusal(draft: OrderDraft, instrument: Instrument | undefined, rul
 
 function optionRefusal(draft: OrderDraft, instrument: Instrument, rules: AssetRules): Refusal | undefined {
   if (draft.notional !== null) return unprocessable('notional orders are not supported for options trading');
-  if (draft.orderClass !== '' && draft.orderClass !== 'simple') return unprocessable('complex orders not supported for options trading');
+  if (draft.orderClass !== '' && draft.orderClass !== 'simple')
+    return unprocessable('complex orders not supported for options trading');
   if (draft.type !== 'market' && draft.type !== 'limit') return unprocessable('invalid order type for options trading');
   if (draft.timeInForce !== 'day') return unprocessable('invalid option time_in_force');
   if (draft.extendedHours) return unprocessable('extended hours is not supported for options trading');
   if (!isWhole(draft.qty)) return unprocessable('qty must be integer for options trading');
-  if (draft.type === 'market' && !rules.isOpen) return unprocessable('options market orders are only allowed during market hours');
+  if (draft.type === 'market' && !rules.isOpen)
+    return unprocessable('options market orders are only allowed during market hours');
   return contractRefusal(instrument, rules);
 }
 
 function contractRefusal(instrument: Instrument, rules: AssetRules): Refusal | undefined {
-  if ((instrument.option?.expiration ?? '') < rules.today) return unprocessable(`contract "${instrument.symbol}" is expired`);
+  if ((instrument.option?.expiration ?? '') < rules.today)
+    return unprocessable(`contract "${instrument.symbol}" is expired`);
   if (!instrument.isActive) return unprocessable(`contract "${instrument.symbol}" is not active`);
   if (!instrument.isTradable) return unprocessable(`contract "${instrument.symbol}" is not tradable`);
   return undefined;
@@ -74,8 +77,10 @@ function legsRefusal(legs: readonly Instrument[], rules: AssetRules): Refusal | 
 
 function cryptoRefusal(draft: OrderDraft): Refusal | undefined {
   if (!['gtc', 'ioc', 'fok'].includes(draft.timeInForce)) return unprocessable('invalid crypto time_in_force');
-  if (draft.orderClass !== '' && draft.orderClass !== 'simple') return unprocessable('crypto orders not allowed for advanced order_class');
-  if (!['market', 'limit', 'stop_limit'].includes(draft.type)) return unprocessable('invalid order type for crypto order');
+  if (draft.orderClass !== '' && draft.orderClass !== 'simple')
+    return unprocessable('crypto orders not allowed for advanced order_class');
+  if (!['market', 'limit', 'stop_limit'].includes(draft.type))
+    return unprocessable('invalid order type for crypto order');
   return undefined;
 }
 
@@ -83,8 +88,10 @@ function fractionRefusal(draft: OrderDraft, instrument: Instrument): Refusal | u
   if (draft.notional === null && isWhole(draft.qty)) return undefined;
   if (!instrument.isFractionable) return unprocessable(`asset "${instrument.symbol}" is not fractionable`);
   if (draft.timeInForce !== 'day') return unprocessable('fractional orders must be DAY orders');
-  if (draft.orderClass !== '' && draft.orderClass !== 'simple') return unprocessable('fractional orders must be simple orders');
-  if (draft.type === 'trailing_stop') return unprocessable('fractional orders must be market, limit, stop or stop_limit orders');
+  if (draft.orderClass !== '' && draft.orderClass !== 'simple')
+    return unprocessable('fractional orders must be simple orders');
+  if (draft.type === 'trailing_stop')
+    return unprocessable('fractional orders must be market, limit, stop or stop_limit orders');
   return undefined;
 }
 

@@ -18,10 +18,10 @@ export class Timestamps {
 
 /** Nanoseconds since the epoch of an RFC 3339 time or a date; undefined when it is neither. */
 export function nanosOf(text: string): bigint | undefined {
-  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?)?$/i.exec(text);
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?)?$/i.exec(text);
   if (match === null) return undefined;
   const [, day = '', time = '00:00:00', fraction = '', zone = 'Z'] = match;
   const seconds = Date.parse(`${day}T${time}${zone.toUpperCase()}`);
   if (Number.isNaN(seconds)) return undefined;
-  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+  return BigInt(seconds) * 1_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
 }

@@ -34,8 +34,7 @@ function trail(order: Order, last: Nano): Nano | undefined {
   const isSell = side === 'sell';
   if (order.hwm === null || (isSell ? last > order.hwm : last < order.hwm)) order.hwm = last;
   const percent = trailPercent === null ? undefined : parseNano(trailPercent);
-  const distance =
-    percent === undefined ? parseNano(trailPrice ?? '') : multiply(order.hwm, percent) / 100n;
+  const distance = percent === undefined ? parseNano(trailPrice ?? '') : multiply(order.hwm, percent) / 100n;
   if (distance === undefined) return undefined;
   const stop = isSell ? order.hwm - distance : order.hwm + distance;
   order.terms = { ...order.terms, stopPrice: textOf(stop - (stop % (ONE / 10_000n))) };

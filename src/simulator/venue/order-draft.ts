@@ -64,7 +64,8 @@ function commonRefusal(body: Body): Refusal | undefined {
   if (!TIMES.has(body['time_in_force'] as string)) return malformed('invalid time_in_force');
   const id = body['client_order_id'];
   if (present(id) && typeof id !== 'string') return malformed('client_order_id must be a string');
-  if (typeof id === 'string' && id.length > 128) return malformed('client_order_id must be no more than 128 characters');
+  if (typeof id === 'string' && id.length > 128)
+    return malformed('client_order_id must be no more than 128 characters');
   const intent = body['position_intent'];
   if (present(intent) && !INTENTS.has(intent as string)) return malformed('invalid position_intent');
   const extended = body['extended_hours'];
@@ -117,9 +118,12 @@ function readDraft(body: Body): OrderDraft | Refusal {
 /** Which price goes with which type. */
 function simpleRefusal(draft: OrderDraft): Refusal | undefined {
   const { type, limitPrice, stopPrice } = draft;
-  if ((type === 'limit' || type === 'stop_limit') && limitPrice === null) return malformed(`${type} orders require a limit price`);
-  if ((type === 'stop' || type === 'stop_limit') && stopPrice === null) return malformed(`${type} orders require a stop price`);
-  if (type === 'market' && (limitPrice !== null || stopPrice !== null)) return malformed('market orders require no stop or limit price');
+  if ((type === 'limit' || type === 'stop_limit') && limitPrice === null)
+    return malformed(`${type} orders require a limit price`);
+  if ((type === 'stop' || type === 'stop_limit') && stopPrice === null)
+    return malformed(`${type} orders require a stop price`);
+  if (type === 'market' && (limitPrice !== null || stopPrice !== null))
+    return malformed('market orders require no stop or limit price');
   if (type === 'trailing_stop' && (draft.trailPrice === null) === (draft.trailPercent === null)) {
     return malformed('trailing stop orders must specify one of trail_price or trail_percent');
   }
@@ -127,8 +131,10 @@ function simpleRefusal(draft: OrderDraft): Refusal | undefined {
     if (price !== null && (parseNano(price) ?? 0n) <= 0n) return malformed('price must be > 0');
   }
   if (draft.extendedHours && type !== 'limit') return unprocessable('extended hours order must be DAY limit orders');
-  if (draft.extendedHours && !['day', 'gtc'].includes(draft.timeInForce)) return unprocessable('extended hours order must be DAY limit orders');
-  if (type.includes('stop') && !['day', 'gtc'].includes(draft.timeInForce)) return unprocessable(`invalid time_in_force for ${type} orders`);
+  if (draft.extendedHours && !['day', 'gtc'].includes(draft.timeInForce))
+    return unprocessable('extended hours order must be DAY limit orders');
+  if (type.includes('stop') && !['day', 'gtc'].includes(draft.timeInForce))
+    return unprocessable(`invalid time_in_force for ${type} orders`);
   return undefined;
 }
 
@@ -144,9 +150,11 @@ function advancedRefusal(draft: OrderDraft): Refusal | undefined {
   }
   if (draft.notional !== null) return unprocessable('fractional orders must be simple orders');
   if (draft.extendedHours) return unprocessable('extended hours order must be DAY limit orders');
-  if (!['day', 'gtc'].includes(draft.timeInForce)) return unprocessable(`invalid time_in_force for ${orderClass} orders`);
+  if (!['day', 'gtc'].includes(draft.timeInForce))
+    return unprocessable(`invalid time_in_force for ${orderClass} orders`);
   if (orderClass === 'oco' && type !== 'limit') return unprocessable('oco orders must be limit orders');
-  if (orderClass !== 'oco' && type !== 'limit' && type !== 'market') return unprocessable(`${orderClass} orders must be market or limit orders`);
+  if (orderClass !== 'oco' && type !== 'limit' && type !== 'market')
+    return unprocessable(`${orderClass} orders must be market or limit orders`);
   return priceRelationRefusal(draft);
 }
 
@@ -166,8 +174,10 @@ function multilegRefusal(body: Body, draft: OrderDraft): Refusal | undefined {
   if (!Array.isArray(body['legs']) || draft.legs.length === 0) return malformed('legs are required for mleg order');
   if (draft.legs.length > 4) return malformed('mleg order supports at most 4 legs');
   if (draft.qty === null) return malformed('qty is required');
-  if (draft.type === 'limit' && draft.limitPrice === null) return unprocessable('limit price is required for limit orders');
-  if (draft.type === 'market' && draft.limitPrice !== null) return unprocessable('limit price is only valid for limit orders');
+  if (draft.type === 'limit' && draft.limitPrice === null)
+    return unprocessable('limit price is required for limit orders');
+  if (draft.type === 'market' && draft.limitPrice !== null)
+    return unprocessable('limit price is only valid for limit orders');
   if (draft.type !== 'limit' && draft.type !== 'market') return unprocessable('invalid order type for options trading');
   if (draft.timeInForce !== 'day') return unprocessable('invalid time in force');
   for (const [index, leg] of draft.legs.entries()) {

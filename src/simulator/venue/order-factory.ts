@@ -36,7 +36,8 @@ export class OrderFactory {
   /** The order and its children, all entered in the book. */
   create(account: Account, draft: OrderDraft, instruments: readonly Instrument[], birth: Birth): Order {
     const order = this.make(account, termsOf(draft, instruments), birth);
-    if (draft.orderClass === 'mleg') order.legs = this.#multilegs(account, draft, instruments, { ...birth, parent: order });
+    if (draft.orderClass === 'mleg')
+      order.legs = this.#multilegs(account, draft, instruments, { ...birth, parent: order });
     else order.legs = this.#exits(account, draft, order, birth);
     this.parts.book.add(order);
     for (const leg of order.legs) this.parts.book.add(leg);
@@ -151,7 +152,9 @@ function termsOf(draft: OrderDraft, instruments: readonly Instrument[]): OrderTe
   };
 }
 
-function placeOf(instrument: Instrument | undefined): Pick<OrderTerms, 'symbol' | 'assetId' | 'assetClass' | 'multiplier'> {
+function placeOf(
+  instrument: Instrument | undefined,
+): Pick<OrderTerms, 'symbol' | 'assetId' | 'assetClass' | 'multiplier'> {
   return {
     symbol: instrument?.symbol ?? '',
     assetId: instrument?.id ?? '',

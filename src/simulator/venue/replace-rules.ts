@@ -12,7 +12,8 @@ export interface ChangedTerms {
 const TIMES = new Set(['day', 'gtc', 'opg', 'cls', 'ioc', 'fok']);
 
 export function changedTerms(order: Order, body: unknown): ChangedTerms | Refusal {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return malformed('request body format is invalid');
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return malformed('request body format is invalid');
   const change = body as Readonly<Record<string, unknown>>;
   const refused = stateRefusal(order) ?? quantityRefusal(order, change) ?? priceRefusal(change);
   if (refused !== undefined) return refused;
@@ -27,7 +28,8 @@ export function changedTerms(order: Order, body: unknown): ChangedTerms | Refusa
   };
   if (isSame(terms, next)) return unprocessable('order parameters are not changed');
   const id = change['client_order_id'];
-  if (typeof id === 'string' && id.length > 128) return malformed('client_order_id must be no more than 128 characters');
+  if (typeof id === 'string' && id.length > 128)
+    return malformed('client_order_id must be no more than 128 characters');
   return { terms: next, clientOrderId: typeof id === 'string' && id !== '' ? id : undefined };
 }
 
@@ -47,7 +49,8 @@ function quantityRefusal(order: Order, change: Readonly<Record<string, unknown>>
   const size = parseNano(qty);
   if (size === undefined || size <= 0n) return malformed('qty must be > 0');
   if (!isWhole(qty)) return malformed('qty must be integer');
-  if (['bracket', 'oco'].includes(order.terms.orderClass)) return unprocessable('qty cannot be changed for advanced orders');
+  if (['bracket', 'oco'].includes(order.terms.orderClass))
+    return unprocessable('qty cannot be changed for advanced orders');
   if (!isWhole(order.terms.qty)) return unprocessable('qty cannot be changed for fractional orders');
   return size > order.filledQty ? undefined : unprocessable('qty must be > filled_qty');
 }

@@ -14,7 +14,12 @@ export interface EventStamp {
   readonly eventId: string;
 }
 
-export function tradeEvent(event: string, order: Order, stamp: EventStamp, extra?: Record<string, unknown>): TradeEvent {
+export function tradeEvent(
+  event: string,
+  order: Order,
+  stamp: EventStamp,
+  extra?: Record<string, unknown>,
+): TradeEvent {
   return {
     accountId: order.accountId,
     event,

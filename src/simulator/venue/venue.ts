@@ -145,7 +145,8 @@ export class Venue {
     for (const order of [...this.book.orders()]) {
       if (isTerminal(order)) continue;
       if (isOpen && order.status === 'accepted') this.#acknowledgeSoon(order);
-      if (!isOpen && order.parent === undefined && order.terms.timeInForce === 'day') this.executor.end(order, 'expired');
+      if (!isOpen && order.parent === undefined && order.terms.timeInForce === 'day')
+        this.executor.end(order, 'expired');
     }
   }
 
