@@ -1,0 +1,87 @@
+/**
+ * What may stand in a log line. Secrets are removed here by name and by look, not by whoever logs remembering it; text
+ * that could forge a line or drive a terminal is escaped; everything has a size.
+ */
+const SECRET_NAME =
+  /secret|authorization|password|passphrase|cookie|credential|api[-_]?key|^apca-|private[-_]?key|^token$|[a-z]token$|[-_]token$|bearer|^kek$|^dek$/i;
+const SECRET_TEXT = [
+  /\b(?:bearer|basic)[ .]+[\w.~+/=-]{8,}/gi,
+  /\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g,
+  /\benc:[\w.:+/=-]{8,}/g,
+  /\b(apca-api-(?:key-id|secret-key))["']?\s*[:=]\s*["']?[\w+/=-]+/gi,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
+];
+/** JSON escapes C0 and quotes; C1, the line separators and bidi overrides it leaves alone. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const REMOVED = '[redacted]';
+const TEXT_MAX = 4096;
+const ITEMS_MAX = 100;
+const DEPTH_MAX = 6;
+
+export function redactText(text: string): string {
+  const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
+  const removed = SECRET_TEXT.reduce((kept, pattern) => kept.replace(pattern, REMOVED), cut);
+  return removed.replace(UNSAFE, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return redactMembers(Object.entries(fields), 0);
+}
+
+function redactMembers(entries: readonly (readonly [string, unknown])[], depth: number): Record<string, unknown> {
+  const kept = entries.slice(0, ITEMS_MAX).map(([name, value]): [string, unknown] => {
+    const secret = SECRET_NAME.test(name) && value !== undefined && typeof value !== 'boolean';
+    return [redactText(name), secret ? REMOVED : redact(value, depth + 1)];
+  });
+  return Object.fromEntries(kept);
+}
+
+function redact(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case 'string':
+      return redactText(value);
+    case 'bigint':
+      return value.toString();
+    case 'function':
+    case 'symbol':
+      return typeof value;
+    case 'object':
+      return value === null ? null : redactObject(value, depth);
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return value;
+  }
+}
+
+function redactObject(value: object, depth: number): unknown {
+  if (depth > DEPTH_MAX) return '[deep]';
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date) return value.toJSON();
+  if (Array.isArray(value)) return value.slice(0, ITEMS_MAX).map((item) => redact(item, depth + 1));
+  if (value instanceof Set) return [...value].slice(0, ITEMS_MAX).map((item) => redact(item, depth + 1));
+  if (value instanceof Map)
+    return redactMembers(
+      [...value].map(([key, item]) => [String(key), item as unknown]),
+      depth,
+    );
+  if (isError(value)) return redactError(value, depth);
+  // A header list ([name, value, name, value]) never comes here: it is an array, and its values are caught by their look.
+  return redactMembers(Object.entries(value), depth);
+}
+
+/** Errors of another realm (a vm, a test runner) are errors too. */
+function isError(value: object): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+}
+
+function redactError(error: Error, depth: number): Record<string, unknown> {
+  const own = Object.entries(error).filter(([name]) => !['message', 'stack', 'name', 'cause'].includes(name));
+  return {
+    name: error.name,
+    message: redactText(error.message),
+    ...redactMembers(own, depth),
+    ...(error.stack === undefined ? {} : { stack: redactText(error.stack) }),
+    ...(error.cause === undefined ? {} : { cause: redact(error.cause, depth + 1) }),
+  };
+}
