@@ -10,6 +10,11 @@ export interface AccountGrant {
   readonly apiKey: string;
   readonly secretKey: string;
   readonly paperTrading: boolean;
+  /**
+   * Only with the master: the accounts of marketData.fallbackAccounts in their order, for market data alone. They travel
+   * with it because the hub needs their keys wherever they trade.
+   */
+  readonly standIns?: readonly AccountGrant[];
 }
 
 export type PrimaryMessage =

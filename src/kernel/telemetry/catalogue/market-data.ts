@@ -1,3 +1,73 @@
 import type { MetricDeclaration } from '../metric.js';
 
-export const marketDataMetrics: readonly MetricDeclaration[] = [];
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export const marketDataMetrics: readonly MetricDeclaration[] = [
+  {
+    name: 'opitios_market_data_upstream_requests_total',
+    kind: 'counter',
+    help: 'Requests to the broker for market and reference data. `source` is `current`, or `other` for a key that was tried next.',
+    labels: ['host', 'outcome', 'source'],
+  },
+  {
+    name: 'opitios_market_data_upstream_seconds',
+    kind: 'histogram',
+    help: 'Time of one such request, without the wait for the rate budget.',
+    labels: ['host'],
+    buckets: SECONDS,
+  },
+  {
+    name: 'opitios_market_data_cache_total',
+    kind: 'counter',
+    help: 'Answers by cache outcome: hit, stale (given while a new one is loaded, or because loading failed), miss, failed.',
+    labels: ['kind', 'outcome'],
+  },
+  {
+    name: 'opitios_market_data_stream_up',
+    kind: 'gauge',
+    help: '1 while the upstream data socket is authenticated.',
+    labels: ['side'],
+  },
+  {
+    name: 'opitios_market_data_stream_restarts_total',
+    kind: 'counter',
+    help: 'Ends of the upstream data socket, whatever the cause.',
+    labels: ['side'],
+  },
+  {
+    name: 'opitios_market_data_stream_errors_total',
+    kind: 'counter',
+    help: "Errors that the broker reported on the upstream data socket, by the broker's code.",
+    labels: ['side', 'code'],
+  },
+  {
+    name: 'opitios_market_data_key_changes_total',
+    kind: 'counter',
+    help: 'Times that another key (a stand-in, or the master again) took market data over.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_stand_in',
+    kind: 'gauge',
+    help: '1 while a stand-in account serves market data instead of the master.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_table_writes_total',
+    kind: 'counter',
+    help: 'Records written to the shared quote table.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_table_failures_total',
+    kind: 'counter',
+    help: 'Transactions of the shared quote table that failed.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_records_dropped_total',
+    kind: 'counter',
+    help: 'Trades and bars that a worker was too slow to take from the hub.',
+    labels: [],
+  },
+];

@@ -1,0 +1,146 @@
+/**
+ * Where long work is done: in this worker's thread pool or inline. Chosen once, at construction. A full queue refuses at
+ * once instead of growing; a task whose client left leaves the queue. A task that already runs is let finish: stopping
+ * it would cost a thread, and none takes longer than a large chain.
+ */
+import { Piscina } from 'piscina';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import type { ResultOf, RunTask, Task } from '../../threads/tasks.js';
+
+export interface RunOptions {
+  /** Light work may run inline even where there are threads: the way there and back would cost more. */
+  readonly light: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface Batch {
+  readonly threads: number;
+  /** Buffers inside the task are given away. @throws GatewayError QUEUE_FULL, CALL_CANCELED */
+  run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>>;
+  close(): Promise<void>;
+}
+
+export interface BatchOptions {
+  /** 0 runs everything inline. */
+  readonly threads: number;
+  /** URL or path of the built threads/main.js. */
+  readonly entry: string;
+  /** Tasks waiting for a thread; one more is refused. */
+  readonly queueMax: number;
+}
+
+export function createBatch(options: BatchOptions, runInline: RunTask): Batch {
+  return options.threads === 0 ? new InlineBatch(runInline) : new PooledBatch(options, runInline);
+}
+
+export class InlineBatch implements Batch {
+  readonly threads = 0;
+
+  constructor(private readonly runInline: RunTask) {}
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a throw must become a rejection, as from a thread
+  async run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>> {
+    if (options.signal?.aborted === true) throw new GatewayError('CALL_CANCELED');
+    return this.runInline(task) as ResultOf<T>;
+  }
+
+  async close(): Promise<void> {
+    // Nothing was opened.
+  }
+}
+
+interface Waiter {
+  readonly start: () => void;
+}
+
+export class PooledBatch implements Batch {
+  readonly threads: number;
+  readonly #pool: Piscina;
+  readonly #inline: InlineBatch;
+  readonly #queue = new Set<Waiter>();
+  #running = 0;
+
+  constructor(
+    private readonly options: BatchOptions,
+    runInline: RunTask,
+  ) {
+    this.threads = options.threads;
+    this.#inline = new InlineBatch(runInline);
+    this.#pool = new Piscina({
+      filename: options.entry,
+      name: 'work',
+      // All of them from the start and for good: a thread started under load would come too late.
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      idleTimeout: Infinity,
+      // Our own queue stands in front; this one holds only what waits for threads that are still starting.
+      maxQueue: options.threads,
+      recordTiming: false,
+    });
+  }
+
+  async run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>> {
+    if (options.light) return this.#inline.run(task, options);
+    await this.#takeTurn(options.signal);
+    try {
+      const running: Promise<unknown> = this.#pool.run(task, { transferList: transfersOf(task) });
+      return (await running) as ResultOf<T>;
+    } finally {
+      this.#giveTurn();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
+  #takeTurn(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(new GatewayError('CALL_CANCELED'));
+    if (this.#running < this.threads) {
+      this.#running += 1;
+      return Promise.resolve();
+    }
+    if (this.#queue.size >= this.options.queueMax) {
+      return Promise.reject(new GatewayError('QUEUE_FULL', { queue: 'threads', depth: this.#queue.size }));
+    }
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#queue.delete(waiter);
+        reject(new GatewayError('CALL_CANCELED'));
+      };
+      const waiter: Waiter = {
+        start: () => {
+          signal?.removeEventListener('abort', leave);
+          resolve();
+        },
+      };
+      this.#queue.add(waiter);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  /** The turn passes straight to who waited longest. */
+  #giveTurn(): void {
+    const [next] = this.#queue;
+    if (next === undefined) {
+      this.#running -= 1;
+      return;
+    }
+    this.#queue.delete(next);
+    next.start();
+  }
+}
+
+/** Each buffer once, and only whole ones: a view into a shared pool must be copied instead. */
+function transfersOf(task: Task): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { buffer, byteLength } of viewsOf(task)) {
+    if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffers.add(buffer);
+  }
+  return [...buffers];
+}
+
+function viewsOf(task: Task): readonly Uint8Array[] {
+  if (task.kind === 'compose') return [task.states];
+  return task.kind === 'latest' ? [task.page] : task.pages;
+}
