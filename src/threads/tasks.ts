@@ -142,7 +142,7 @@ export function packRecords(records: readonly PackedRecord[]): Uint8Array {
     const head = heads[index] ?? '';
     packed.writeUInt16BE(head.length, at);
     packed.writeUInt32BE(record.value.length, at + 2);
-    packed.write(head, at + 6, "latin1");
+    packed.write(head, at + 6, 'latin1');
     packed.set(record.value, at + 6 + head.length);
     at += 6 + head.length + record.value.length;
   }

@@ -79,7 +79,7 @@ export class QuoteTable {
   finished(record: TableRecord, tail: string): Buffer {
     const body = Buffer.allocUnsafe(record.text.length + tail.length);
     body.set(record.text, 0);
-    body.write(tail, record.text.length, "latin1");
+    body.write(tail, record.text.length, 'latin1');
     return body;
   }
 

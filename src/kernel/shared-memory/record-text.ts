@@ -13,7 +13,12 @@ export interface Origin {
   readonly feed: string;
 }
 
-export function quoteText(type: 'quote' | 'option_quote', symbol: string, record: BrokerRecord, origin: Origin): string {
+export function quoteText(
+  type: 'quote' | 'option_quote',
+  symbol: string,
+  record: BrokerRecord,
+  origin: Origin,
+): string {
   return (
     opening(type, symbol) +
     `,"bid_price":${num(record['bp'])},"bid_size":${num(record['bs'])}` +
@@ -23,7 +28,12 @@ export function quoteText(type: 'quote' | 'option_quote', symbol: string, record
   );
 }
 
-export function tradeText(type: 'trade' | 'option_trade', symbol: string, record: BrokerRecord, origin: Origin): string {
+export function tradeText(
+  type: 'trade' | 'option_trade',
+  symbol: string,
+  record: BrokerRecord,
+  origin: Origin,
+): string {
   const id = record['i'];
   return (
     opening(type, symbol) +

@@ -14,7 +14,8 @@ export interface CachedBody {
   readonly upstreamMs: number;
 }
 
-export type LoadedBody = { readonly kind: 'ok'; readonly value: CachedBody } | { readonly kind: 'problem'; readonly problem: Problem };
+export type LoadedBody =
+  { readonly kind: 'ok'; readonly value: CachedBody } | { readonly kind: 'problem'; readonly problem: Problem };
 
 export interface CachePolicy {
   readonly freshMs: number;
@@ -25,7 +26,12 @@ export interface CachePolicy {
 }
 
 export type CacheAnswer =
-  | { readonly kind: 'ok'; readonly value: CachedBody; readonly ageMs: number; readonly outcome: 'hit' | 'stale' | 'miss' }
+  | {
+      readonly kind: 'ok';
+      readonly value: CachedBody;
+      readonly ageMs: number;
+      readonly outcome: 'hit' | 'stale' | 'miss';
+    }
   | { readonly kind: 'problem'; readonly problem: Problem };
 
 interface Entry {

@@ -85,7 +85,12 @@ export class BodyLoader {
     });
   }
 
-  #barPages(path: string, symbols: readonly string[], asked: BarsQuery, feed: string | undefined): Promise<PagesAnswer> {
+  #barPages(
+    path: string,
+    symbols: readonly string[],
+    asked: BarsQuery,
+    feed: string | undefined,
+  ): Promise<PagesAnswer> {
     const query = new URLSearchParams({ symbols: symbols.join(','), timeframe: asked.timeframe });
     const optional = { start: asked.start, end: asked.end, adjustment: asked.adjustment, sort: asked.sort, feed };
     for (const [name, value] of Object.entries(optional)) {

@@ -24,7 +24,11 @@ const PAGES_PER_RANGE_MAX = 40;
 /** Known to fit in one page with room to spare: asked for as a whole. */
 const SMALL_CHAIN = 900;
 
-export async function loadChainPages(request: ChainRequest, shapes: ChainShapes, parts: ChainParts): Promise<PagesAnswer> {
+export async function loadChainPages(
+  request: ChainRequest,
+  shapes: ChainShapes,
+  parts: ChainParts,
+): Promise<PagesAnswer> {
   const asked = askedRange(request);
   const end = parts.clock.monotonicMs() + parts.timeoutMs * 2;
   const read = (range: DateRange, pagesMax: number): Promise<PagesAnswer> =>
@@ -39,7 +43,8 @@ export async function loadChainPages(request: ChainRequest, shapes: ChainShapes,
 
   const counts = countsInside(request, shapes.get(request.underlying) ?? {}, asked);
   const known = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  if (known > SMALL_CHAIN) return together(rangesFromCounts(asked, counts).map((range) => read(range, PAGES_PER_RANGE_MAX)));
+  if (known > SMALL_CHAIN)
+    return together(rangesFromCounts(asked, counts).map((range) => read(range, PAGES_PER_RANGE_MAX)));
 
   const first = await read(asked, 1);
   if (first.kind === 'problem') return first;

@@ -46,10 +46,7 @@ export class FeedClient implements MarketDataFeed {
 
   constructor(private readonly parts: FeedClientParts) {}
 
-  async subscribe(
-    channel: FeedChannel,
-    symbols: readonly string[],
-  ): Promise<{ readonly refused: readonly string[] }> {
+  async subscribe(channel: FeedChannel, symbols: readonly string[]): Promise<{ readonly refused: readonly string[] }> {
     const counts = this.#countsOf(channel);
     const refused: string[] = [];
     const counted: string[] = [];

@@ -278,7 +278,9 @@ export class HubStreams {
 
 /** The broker's time inside a record's text. */
 export function eventTimeOf(text: Uint8Array): string | undefined {
-  return /"timestamp":"([^"]+)"/.exec(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1'))?.[1];
+  return /"timestamp":"([^"]+)"/.exec(
+    Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1'),
+  )?.[1];
 }
 
 function sideOf(channel: FeedChannel): Side {

@@ -67,9 +67,10 @@ export class LatestFetcher {
     symbols: readonly string[],
     maxAgeMs: number,
   ): Promise<ReadonlyMap<string, SymbolOutcome>> {
-    const outcomes = symbols.map(
-      async (symbol): Promise<[string, SymbolOutcome]> => [symbol, await this.#one(kind, feed, symbol, maxAgeMs)],
-    );
+    const outcomes = symbols.map(async (symbol): Promise<[string, SymbolOutcome]> => [
+      symbol,
+      await this.#one(kind, feed, symbol, maxAgeMs),
+    ]);
     return new Map(await Promise.all(outcomes));
   }
 
@@ -146,8 +147,14 @@ export class LatestFetcher {
         return;
       }
       const found = await this.#store(pending, answer.body, answer.source);
-      settle(symbols.filter((symbol) => found.has(symbol)), 'ok');
-      settle(symbols.filter((symbol) => !found.has(symbol)), 'unknown');
+      settle(
+        symbols.filter((symbol) => found.has(symbol)),
+        'ok',
+      );
+      settle(
+        symbols.filter((symbol) => !found.has(symbol)),
+        'unknown',
+      );
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : 'the answer could not be read';
       settle(symbols, { code: 'broker-unreadable', detail });

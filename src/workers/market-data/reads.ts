@@ -125,7 +125,12 @@ export class MarketDataReads implements MarketDataDoor {
 
     const wanted = new Set(first.missing.map((index) => symbols[index] ?? ''));
     const fetched = await this.#fetch(kind, feed, [...wanted], call);
-    const second = await this.#compose(kind, feed, { symbols, ...settle(symbols, states, wanted, fetched), isFinal: true }, call);
+    const second = await this.#compose(
+      kind,
+      feed,
+      { symbols, ...settle(symbols, states, wanted, fetched), isFinal: true },
+      call,
+    );
     return answerWith(second.body ?? new Uint8Array(), fetched.meshMs);
   }
 

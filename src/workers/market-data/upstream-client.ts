@@ -106,7 +106,9 @@ export class UpstreamClient {
       this.sources.refused(source);
       return {
         verdict: 'next-key',
-        answer: problem('market-data-unavailable', 'the broker refuses the market data key', { alpaca: wordsOf(reply) }),
+        answer: problem('market-data-unavailable', 'the broker refuses the market data key', {
+          alpaca: wordsOf(reply),
+        }),
       };
     }
     this.sources.succeeded(source);

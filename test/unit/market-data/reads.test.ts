@@ -54,7 +54,9 @@ test('a hundred identical cold requests on two workers are one request to the br
   twoWorkers(master);
 
   const answers = await Promise.all(
-    Array.from({ length: 100 }, (_, index) => doorOf(index % 2).execute({ kind: 'stock-quote', symbol: 'TSLA' }, CONTEXT)),
+    Array.from({ length: 100 }, (_, index) =>
+      doorOf(index % 2).execute({ kind: 'stock-quote', symbol: 'TSLA' }, CONTEXT),
+    ),
   );
 
   expect(answers.every((answer) => bodyOf(answer)['symbol'] === 'TSLA')).toBe(true);
@@ -77,7 +79,10 @@ test('a batch keeps the order asked, and a bad symbol costs only its own entry',
   const master = new ScriptedUpstream('master', everythingQuoted);
   twoWorkers(master);
 
-  const answer = await doorOf(1).execute({ kind: 'stock-quotes', symbols: ['MSFT', 'BAD!', 'UNKNOWN', 'AAPL'] }, CONTEXT);
+  const answer = await doorOf(1).execute(
+    { kind: 'stock-quotes', symbols: ['MSFT', 'BAD!', 'UNKNOWN', 'AAPL'] },
+    CONTEXT,
+  );
 
   expect(bodyOf(answer)).toMatchObject({
     quotes: [
