@@ -20,15 +20,11 @@ export function latestRecords(task: LatestTask): RecordsResult {
   for (const [symbol, value] of entriesOf(page, task.recordKind)) {
     if (!isRecord(value)) continue;
     add(task.recordKind, symbol, textOf(task, symbol, value));
+    if (task.recordKind !== 'snapshot') continue;
     // A snapshot's bars are the latest bars too. Its quote and trade are not taken: the stream may have newer ones.
-    if (task.recordKind === 'snapshot') {
-      for (const [kind, part] of [
-        ['minute_bar', value['minuteBar']],
-        ['daily_bar', value['dailyBar']],
-      ] as const) {
-        if (isRecord(part)) add(kind, symbol, barText(symbol, part, task.origin));
-      }
-    }
+    const { minuteBar, dailyBar } = value;
+    if (isRecord(minuteBar)) add('minute_bar', symbol, barText(symbol, minuteBar, task.origin));
+    if (isRecord(dailyBar)) add('daily_bar', symbol, barText(symbol, dailyBar, task.origin));
   }
   return { kind: 'records', packed: packRecords(records) };
 }

@@ -17,9 +17,7 @@ const tableOf: TableOf = ({ directory, sizeMb }) => {
 /** Piscina's `name` option picks this export. The bytes of a result leave with it instead of being copied. */
 export function work(task: Task): unknown {
   const result = runTask(task, tableOf);
-  return move({ [transferableSymbol]: buffersOf(result), [valueSymbol]: result } as unknown as Parameters<
-    typeof move
-  >[0]);
+  return move({ [transferableSymbol]: buffersOf(result), [valueSymbol]: result });
 }
 
 function buffersOf(result: TaskResult): readonly unknown[] {

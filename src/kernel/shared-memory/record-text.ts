@@ -39,7 +39,7 @@ export function tradeText(
     opening(type, symbol) +
     `,"price":${num(record['p'])},"size":${num(record['s'])},"timestamp":${json(record['t'])}` +
     // Trade ids are unsigned 64-bit: as a number a client would read the wrong one.
-    (id === undefined ? '' : `,"trade_id":${JSON.stringify(String(id as number | bigint | string))}`) +
+    (id === undefined ? '' : `,"trade_id":${JSON.stringify(String(id))}`) +
     `,"exchange":${json(record['x'])}` +
     closing(record, origin)
   );

@@ -100,12 +100,11 @@ export class HubStreams {
     for (const channel of FEED_CHANNELS) {
       const wanted = this.parts.book.symbols(channel);
       const feed = this.#feed(sideOf(channel));
-      for (const set of [this.#live.get(channel), this.#pending.get(channel)]) {
-        for (const symbol of set ?? []) {
-          if (wanted.has(symbol)) continue;
-          set?.delete(symbol);
-          this.parts.heard.delete(recordKey(KIND_OF[channel], feed, symbol));
-        }
+      const known = [...(this.#live.get(channel) ?? []), ...(this.#pending.get(channel) ?? [])];
+      for (const symbol of known.filter((name) => !wanted.has(name))) {
+        this.#live.get(channel)?.delete(symbol);
+        this.#pending.get(channel)?.delete(symbol);
+        this.parts.heard.delete(recordKey(KIND_OF[channel], feed, symbol));
       }
     }
     this.#version += 1;

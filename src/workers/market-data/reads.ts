@@ -42,7 +42,7 @@ export class MarketDataReads implements MarketDataDoor {
   constructor(private readonly parts: MarketDataReadsParts) {}
 
   quoteNow(symbol: string): MarketDataAnswer | undefined {
-    const answer = this.#fromTable('quote', this.parts.feeds.stock, symbol, false);
+    const answer = this.#fromTable('quote', this.parts.feeds.stock, symbol, 'fresh');
     if (answer !== undefined) this.parts.noteRead(symbol);
     return answer;
   }
@@ -90,7 +90,7 @@ export class MarketDataReads implements MarketDataDoor {
     const symbol = normalizeSymbol(symbolKind(kind), text);
     if (symbol === undefined) return refuse(malformed(text));
     if (kind === 'quote') this.parts.noteRead(symbol);
-    const known = this.#fromTable(kind, feed, symbol, false);
+    const known = this.#fromTable(kind, feed, symbol, 'fresh');
     if (known !== undefined) return known;
 
     const answer = await this.#fetch(kind, feed, [symbol], call);
@@ -101,7 +101,7 @@ export class MarketDataReads implements MarketDataDoor {
       if (answer.reply.malformed.length > 0) return refuse(malformed(text));
     }
     const problem = answer.reply.op === 'body' ? undefined : answer.reply.problem;
-    const found = this.#fromTable(kind, feed, symbol, true, problem !== undefined);
+    const found = this.#fromTable(kind, feed, symbol, problem === undefined ? 'fetched' : 'stale');
     if (found?.kind === 'answer') {
       return { ...found, ...(answer.meshMs !== undefined && { meshMs: answer.meshMs }) };
     }
@@ -198,20 +198,19 @@ export class MarketDataReads implements MarketDataDoor {
     );
   }
 
-  /** `anyAge`: what was just fetched, or with `isStale` what could not be. */
+  /** `fresh`: only if young enough or live; `fetched`: just written; `stale`: what there is, as nothing better came. */
   #fromTable(
     kind: LatestKind,
     feed: string,
     symbol: string,
-    anyAge: boolean,
-    isStale = false,
+    need: 'fresh' | 'fetched' | 'stale',
   ): MarketDataAnswer | undefined {
     const record = this.parts.table.read(recordKey(kind, feed, symbol));
     if (record === undefined) return undefined;
     const ageMs = Math.max(0, Math.round(this.parts.clock.now() - record.receivedAt));
     const state = this.parts.live.stateOf(kind, symbol);
-    if (!anyAge && state !== 'live' && ageMs > this.parts.quoteMaxAgeMs) return undefined;
-    const mark = isStale || state === 'gap' ? ',"stale":true' : '';
+    if (need === 'fresh' && state !== 'live' && ageMs > this.parts.quoteMaxAgeMs) return undefined;
+    const mark = need === 'stale' || state === 'gap' ? ',"stale":true' : '';
     return answerWith(this.parts.table.finished(record, `,"age_ms":${String(ageMs)}${mark}}`));
   }
 }

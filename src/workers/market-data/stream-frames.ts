@@ -6,7 +6,7 @@ import { decodeTimestampToTimeSpec, Decoder, EXT_TIMESTAMP, ExtensionCodec } fro
 import { isRecord, type BrokerRecord } from '../../kernel/shared-memory/record-text.js';
 
 export class FrameDecoder {
-  readonly #decoder: Decoder<undefined>;
+  readonly #decoder: Decoder;
   #second = -1;
   #secondText = '';
 

@@ -260,7 +260,7 @@ export class StreamSession {
       if (!isSilent || this.#confirmedCount() === 0) continue;
       const generation = this.#generation;
       const isMute = await this.parts.isMute();
-      if (generation !== this.#generation || this.#stop.signal.aborted) continue;
+      if (generation !== this.#generation) continue;
       // A quiet market is no fault: asked again when the next silence is as long.
       if (!isMute) this.#lastFrameAt = clock.monotonicMs();
       else this.#ended({ detail: 'connected but mute' });

@@ -194,7 +194,7 @@ test('reference data is the broker’s own bytes, asked on the trading host once
   const ask = () => doorOf(1).execute({ kind: 'reference', resource: 'clock', query: '' }, CONTEXT);
   const [first] = await Promise.all([ask(), ask(), ask()]);
 
-  if (first?.kind !== 'answer') throw new TypeError('refused');
+  if (first.kind !== 'answer') throw new TypeError('refused');
   expect(Buffer.from(first.body).toString()).toBe(text);
   expect(first.headers).toMatchObject({ etag: expect.stringMatching(/^W\//), age: '0' });
   expect(master.ledger.map(({ host, url }) => [host, url.pathname])).toEqual([['trading', '/v2/clock']]);
