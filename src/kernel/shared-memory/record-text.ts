@@ -34,12 +34,11 @@ export function tradeText(
   record: BrokerRecord,
   origin: Origin,
 ): string {
-  const id = record['i'];
   return (
     opening(type, symbol) +
     `,"price":${num(record['p'])},"size":${num(record['s'])},"timestamp":${json(record['t'])}` +
     // Trade ids are unsigned 64-bit: as a number a client would read the wrong one.
-    (id === undefined ? '' : `,"trade_id":${JSON.stringify(String(id))}`) +
+    tradeId(record['i']) +
     `,"exchange":${json(record['x'])}` +
     closing(record, origin)
   );
@@ -89,6 +88,11 @@ function closing(record: BrokerRecord, origin: Origin): string {
     (typeof tape === 'string' ? `,"tape":${JSON.stringify(tape)}` : '') +
     `,"source":"${origin.source}","feed":"${origin.feed}"`
   );
+}
+
+function tradeId(id: unknown): string {
+  const isId = typeof id === 'number' || typeof id === 'bigint' || typeof id === 'string';
+  return isId ? `,"trade_id":${JSON.stringify(String(id))}` : '';
 }
 
 /** Stocks send a list, options one text: a client always sees a list. */
