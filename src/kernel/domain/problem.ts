@@ -9,6 +9,7 @@ export const PROBLEMS = {
   'idempotency-key-required': { status: 400, title: 'This gateway requires an Idempotency-Key' },
   unauthenticated: { status: 401, title: 'A valid bearer token is required' },
   'permission-missing': { status: 403, title: 'The token lacks a permission' },
+  'origin-not-allowed': { status: 403, title: 'The page that opened the stream is not allowed to' },
   'https-required': { status: 403, title: 'HTTPS is required' },
   'trading-halted': { status: 403, title: 'Trading is halted' },
   'not-found': { status: 404, title: 'There is nothing at this address' },
