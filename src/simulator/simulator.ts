@@ -8,9 +8,10 @@ import { Control } from './control/control.js';
 import { ControlDoor } from './control/control-door.js';
 import { Counters } from './control/counters.js';
 import { Ledger, type LedgerOptions } from './control/ledger.js';
-import type { RestHandler, StreamMount } from './doors.js';
 import { FaultTable } from './faults/fault-table.js';
 import type { ChainSize } from './market/contracts.js';
+import { dataRoutes } from './market/data-routes.js';
+import { createMarketFaults, type MarketFaults } from './market/market-faults.js';
 import { createMarket, type Market, type MarketOptions } from './market/market.js';
 import { RateLimit } from './rate-limit.js';
 import { TradeStream } from './streams/trade-stream.js';
@@ -47,6 +48,8 @@ export interface SimulatorOptions {
   readonly frames?: 'binary' | 'text';
   readonly ledger?: LedgerOptions;
   readonly behaviour?: Partial<Behaviour>;
+  /** Plan and faults of the data side; see market/market-faults.ts. */
+  readonly marketFaults?: Partial<MarketFaults>;
 }
 
 export interface Simulator {
@@ -130,9 +133,10 @@ function build(options: SimulatorOptions): Parts {
   };
   const tradeStream = new TradeStream({ keys, faults, meter: counters, frames: options.frames ?? 'binary' });
   venue.executor.onEvent((event) => tradeStream.publish(event));
-  const { data, dataStreams } = mountData();
-  const streams = [tradeStream, ...dataStreams];
-  const shared = { venue, market, keys, clock, ledger, counters, faults, limits, streams };
+  const marketFaults = createMarketFaults(options.marketFaults);
+  const data = dataRoutes(market, { clock, keys, faults: marketFaults });
+  const streams = [tradeStream];
+  const shared = { venue, market, keys, clock, ledger, counters, faults, limits, streams, marketFaults };
   const server = new VenueServer({ ...shared, random, data });
   const startingCash = parseNano(options.startingCash ?? '100000') ?? 100_000n * ONE;
   const cutConnections = (): number => server.cutConnections();
@@ -148,9 +152,4 @@ function marketOptions(options: SimulatorOptions, clock: SimClock): MarketOption
     ...(options.optionUnderlyings === undefined ? {} : { optionUnderlyings: options.optionUnderlyings }),
     ticksPerSecond: options.ticksPerSecond ?? 0,
   };
-}
-
-/** Where the market-data half plugs in: its REST handler and its streams. */
-function mountData(): { data: RestHandler; dataStreams: readonly StreamMount[] } {
-  return { data: () => false, dataStreams: [] };
 }

@@ -198,30 +198,16 @@ export class VenueServer {
   }
 
   #work(passage: Passage): void {
-    const { url, req, res, owner, entry } = passage;
-    if (isDataPath(url.pathname)) {
-      this.#workData(passage);
-      return;
-    }
-    if (owner === undefined) {
-      this.#finish(passage, refused(UNAUTHORIZED));
-      return;
-    }
-    let answer: Answer | undefined;
+    const { url, owner, entry } = passage;
     try {
-      answer = this.#trade(passage);
+      if (isDataPath(url.pathname)) this.#workData(passage);
+      else if (owner === undefined) this.#finish(passage, refused(UNAUTHORIZED));
+      else this.#finish(passage, this.#trade(passage) ?? refused(notFound('endpoint not found')));
     } catch (cause) {
       // A bug of the simulator's own must look like the broker's 500 and be found in the ledger.
       entry.outcome = `simulator failed: ${String(cause)}`;
       this.#send(passage, refused(INTERNAL));
-      return;
     }
-    if (answer === undefined && this.#parts.data(req, res, url)) {
-      entry.outcome = 'answered';
-      entry.status = res.statusCode;
-      return;
-    }
-    this.#finish(passage, answer ?? refused(notFound('endpoint not found')));
   }
 
   #trade({ owner, req, url, body, faults, entry }: Passage): Answer | undefined {

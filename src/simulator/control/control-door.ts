@@ -31,6 +31,7 @@ const METHODS = [
   'failTradeStreams',
   'injectTradeUpdate',
   'cutConnections',
+  'setMarketFaults',
   'behave',
   'setRateLimit',
   'fill',

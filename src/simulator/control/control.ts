@@ -10,6 +10,7 @@ import type { StreamMount } from '../doors.js';
 import type { ActiveSwitch, Switch } from '../faults/fault.js';
 import type { FaultTable } from '../faults/fault-table.js';
 import type { MarketView } from '../market/market.js';
+import type { MarketFaults } from '../market/market-faults.js';
 import type { RateLimit } from '../rate-limit.js';
 import type { TradeStream } from '../streams/trade-stream.js';
 import type { Account, Execution } from '../venue/account.js';
@@ -34,6 +35,7 @@ export interface ControlParts {
   readonly faults: FaultTable;
   readonly limits: { readonly trading: RateLimit; readonly data: RateLimit };
   readonly tradeStream: TradeStream;
+  readonly marketFaults: MarketFaults;
   readonly streams: readonly StreamMount[];
   readonly startingCash: Nano;
   readonly cutConnections: () => number;
@@ -45,6 +47,13 @@ export type VenueOrder = Record<string, unknown> & {
   readonly id: string;
   readonly client_order_id: string;
   readonly status: string;
+};
+
+/** What JSON can say about `MarketFaults`: lists for its sets, a duration for its deadline. */
+export type MarketFaultChange = Partial<Omit<MarketFaults, 'refusedKeys' | 'mutedFeeds' | 'connectionLimitUntil'>> & {
+  readonly refusedKeys?: readonly string[];
+  readonly mutedFeeds?: readonly string[];
+  readonly connectionLimitForMs?: number;
 };
 
 export class Control {
@@ -132,7 +141,7 @@ export class Control {
     return found;
   }
 
-  /** How many orders each client order id of an account has: the duplicate check, cheap for load. */
+  /** How many orders each account has: cheap under load. */
   orderCounts(): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const order of this.#parts.venue.book.orders()) counts[order.accountId] = (counts[order.accountId] ?? 0) + 1;
@@ -204,6 +213,15 @@ export class Control {
   /** Resets every TCP connection to the venue, idle ones in pools included. */
   cutConnections(): number {
     return this.#parts.cutConnections();
+  }
+
+  /** Plan and faults of the data side (market/market-faults.ts). Lists replace what was there. */
+  setMarketFaults({ refusedKeys, mutedFeeds, connectionLimitForMs, ...change }: MarketFaultChange): void {
+    const { marketFaults, clock } = this.#parts;
+    Object.assign(marketFaults, change);
+    if (refusedKeys !== undefined) refill(marketFaults.refusedKeys, refusedKeys);
+    if (mutedFeeds !== undefined) refill(marketFaults.mutedFeeds, mutedFeeds);
+    if (connectionLimitForMs !== undefined) marketFaults.connectionLimitUntil = clock.now() + connectionLimitForMs;
   }
 
   // --- behaviour ---
@@ -301,6 +319,11 @@ export class Control {
     while (this.#parts.venue.book.account(name()) !== undefined) number += 1;
     return name();
   }
+}
+
+function refill(set: Set<string>, values: readonly string[]): void {
+  set.clear();
+  for (const value of values) set.add(value);
 }
 
 function truth(order: Order): VenueOrder {
