@@ -13,6 +13,7 @@ import type { ChainSize } from './market/contracts.js';
 import { dataRoutes } from './market/data-routes.js';
 import { createMarketFaults, type MarketFaults } from './market/market-faults.js';
 import { createMarket, type Market, type MarketOptions } from './market/market.js';
+import { DataStreams } from './market/streams/data-streams.js';
 import { RateLimit } from './rate-limit.js';
 import { TradeStream } from './streams/trade-stream.js';
 import type { Behaviour } from './venue/behaviour.js';
@@ -135,7 +136,15 @@ function build(options: SimulatorOptions): Parts {
   venue.executor.onEvent((event) => tradeStream.publish(event));
   const marketFaults = createMarketFaults(options.marketFaults);
   const data = dataRoutes(market, { clock, keys, faults: marketFaults });
-  const streams = [tradeStream];
+  const dataStreams = new DataStreams({
+    market,
+    clock,
+    keys,
+    faults: marketFaults,
+    streamFaults: faults,
+    meter: counters,
+  });
+  const streams = [tradeStream, dataStreams];
   const shared = { venue, market, keys, clock, ledger, counters, faults, limits, streams, marketFaults };
   const server = new VenueServer({ ...shared, random, data });
   const startingCash = parseNano(options.startingCash ?? '100000') ?? 100_000n * ONE;
