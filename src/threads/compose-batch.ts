@@ -6,6 +6,7 @@ import { recordKey, type QuoteTable } from '../kernel/shared-memory/quote-table.
 import { SYMBOL_STATES, type ComposedResult, type ComposeTask, type SymbolState } from './tasks.js';
 
 export function composeBatch(task: ComposeTask, table: QuoteTable): ComposedResult {
+  table.refresh();
   const missing: number[] = [];
   const parts: Buffer[] = [Buffer.from(`{"${task.listName}":[`)];
   for (const [index, symbol] of task.symbols.entries()) {

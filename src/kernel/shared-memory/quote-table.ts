@@ -73,6 +73,14 @@ export class QuoteTable {
   }
 
   /**
+   * The next read sees everything written up to now. Without this it may see the table as it was at the first read of
+   * this turn of the event loop: lmdb keeps a snapshot that long, which is what makes reads cheap.
+   */
+  refresh(): void {
+    this.#db.resetReadTxn();
+  }
+
+  /**
    * The record as a finished JSON object ending in `tail` (which closes the brace), in memory of its own.
    * @param tail such as `,"age_ms":12}`
    */

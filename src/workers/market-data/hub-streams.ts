@@ -40,6 +40,8 @@ export interface HubStreamsParts {
   readonly jitter: () => number;
   /** Event time of the newest record that a stream brought, by table key: a later REST answer may be older. */
   readonly heard: Map<string, string>;
+  /** What is live or in a gap has changed. */
+  readonly onChange: () => void;
 }
 
 type Side = 'stock' | 'option';
@@ -107,7 +109,7 @@ export class HubStreams {
         this.parts.heard.delete(recordKey(KIND_OF[channel], feed, symbol));
       }
     }
-    this.#version += 1;
+    this.#changed();
     this.#sessions.stock.sync();
     this.#sessions.option.sync();
   }
@@ -218,6 +220,7 @@ export class HubStreams {
     for (const symbol of asked) this.#backfilling.add(`${channel} ${symbol}`);
     const outcomes = await this.parts.latest.fetch(kind, feed, asked, -1);
     for (const symbol of asked) this.#backfilling.delete(`${channel} ${symbol}`);
+    this.parts.table.refresh();
     for (const [symbol, outcome] of outcomes) {
       // Not pending any more: heard meanwhile, or the socket is down again.
       const isSettled = outcome === 'ok' || outcome === 'unknown';
@@ -232,7 +235,7 @@ export class HubStreams {
 
   #becameLive(channel: FeedChannel, symbol: string): void {
     this.#live.get(channel)?.add(symbol);
-    this.#version += 1;
+    this.#changed();
   }
 
   #down(side: Side): void {
@@ -241,7 +244,12 @@ export class HubStreams {
       this.#live.get(channel)?.clear();
       this.#pending.get(channel)?.clear();
     }
+    this.#changed();
+  }
+
+  #changed(): void {
     this.#version += 1;
+    this.parts.onChange();
   }
 
   /** Mute, when REST knows a later value than the stream ever brought; a quiet market is not. */
@@ -255,6 +263,7 @@ export class HubStreams {
       const feed = this.#feed(side);
       const before = new Map(symbols.map((symbol) => [symbol, this.#eventTime(kind, feed, symbol)]));
       await this.parts.latest.fetch(kind, feed, symbols, -1);
+      this.parts.table.refresh();
       const isBehind = symbols.some((symbol) => {
         const now = this.#eventTime(kind, feed, symbol);
         const then = before.get(symbol);

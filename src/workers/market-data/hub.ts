@@ -123,6 +123,9 @@ export class MarketDataHub {
       ...shared,
       latest,
       heard,
+      onChange: () => {
+        this.#tellSoon();
+      },
       sources: this.#sources,
       book: this.#book,
       fanOut: this.#fanOut,
@@ -149,7 +152,6 @@ export class MarketDataHub {
   want(slot: number, wanted: WantedSymbols): SubscriptionReply {
     const refused = this.#book.want(slot, wanted);
     this.#streams.sync();
-    this.#tellSoon();
     return { op: 'wanted', hubId: this.#hubId, refused };
   }
 

@@ -205,6 +205,8 @@ export class MarketDataReads implements MarketDataDoor {
     symbol: string,
     need: 'fresh' | 'fetched' | 'stale',
   ): MarketDataAnswer | undefined {
+    // What was fetched a moment ago by another process must be seen.
+    if (need !== 'fresh') this.parts.table.refresh();
     const record = this.parts.table.read(recordKey(kind, feed, symbol));
     if (record === undefined) return undefined;
     const ageMs = Math.max(0, Math.round(this.parts.clock.now() - record.receivedAt));
