@@ -3,7 +3,13 @@ import type { FeedRecord } from '../../../src/workers/market-data/market-data-fe
 import type { MarketData } from '../../../src/workers/market-data/market-data.js';
 import { eventually } from '../../support/eventually.js';
 import { bodyOf, CONTEXT, MarketWorkers, type MarketWorkersOptions } from '../../support/market-workers.js';
-import { answered, aQuote, everythingQuoted, ScriptedUpstream, type ScriptedStream } from '../../support/scripted-upstream.js';
+import {
+  answered,
+  aQuote,
+  everythingQuoted,
+  ScriptedUpstream,
+  type ScriptedStream,
+} from '../../support/scripted-upstream.js';
 
 const STOCKS = 'v2/iex';
 
@@ -13,7 +19,10 @@ afterEach(async () => {
   await workers.close();
 });
 
-function start(accounts: [ScriptedUpstream, ...ScriptedUpstream[]], options?: MarketWorkersOptions): [MarketData, MarketData] {
+function start(
+  accounts: [ScriptedUpstream, ...ScriptedUpstream[]],
+  options?: MarketWorkersOptions,
+): [MarketData, MarketData] {
   workers = new MarketWorkers(options);
   const both: [MarketData, MarketData] = [workers.start(0), workers.start(1)];
   workers.makeHub(0, accounts);
@@ -106,7 +115,9 @@ test('after each of five lost sockets every subscription is back and every value
   for (let loss = 0; loss < 5; loss += 1) {
     const socket = await socketOf(master);
     await eventually('all subscribed', () => socket.subscribed.quotes.size === symbols.length);
-    await eventually('all current', () => symbols.every((symbol) => bodyOf(two.door.quoteNow(symbol))['bid_price'] === price));
+    await eventually('all current', () =>
+      symbols.every((symbol) => bodyOf(two.door.quoteNow(symbol))['bid_price'] === price),
+    );
     price += 1;
     socket.end({ detail: 'cut' });
   }
@@ -240,7 +251,11 @@ test('a master refused in the middle hands quotes and the stream to the stand-in
   expect(bodyOf(answer)['source']).toBe('rest:account_005');
 
   isRefused = false;
-  await eventually('the master streams again', () => master.open(STOCKS)?.subscribed.quotes.has('AAPL') === true, 15_000);
+  await eventually(
+    'the master streams again',
+    () => master.open(STOCKS)?.subscribed.quotes.has('AAPL') === true,
+    15_000,
+  );
   await eventually('the stand-in is let go', () => standIn.open(STOCKS) === undefined);
 }, 30_000);
 
@@ -277,7 +292,10 @@ test('a worker too slow for its updates gets the newest quote and every trade la
 
   hub.isFull = true;
   for (let bid = 1; bid <= 50; bid += 1) {
-    socket.send([update('AAPL', { bp: bid }), { T: 't', S: 'AAPL', p: bid, s: 1, i: 1, x: 'V', c: ['@'], z: 'C', t: new Date() }]);
+    socket.send([
+      update('AAPL', { bp: bid }),
+      { T: 't', S: 'AAPL', p: bid, s: 1, i: 1, x: 'V', c: ['@'], z: 'C', t: new Date() },
+    ]);
     await new Promise((resolve) => setImmediate(resolve));
   }
   hub.isFull = false;
