@@ -9,7 +9,15 @@ import { WebSocket } from 'ws';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { isRecord } from '../../kernel/shared-memory/record-text.js';
-import type { ChannelSymbols, DataStream, DataWire, StreamEvents, UpstreamAccount, UpstreamHost, WireReply } from './upstream.js';
+import type {
+  ChannelSymbols,
+  DataStream,
+  DataWire,
+  StreamEvents,
+  UpstreamAccount,
+  UpstreamHost,
+  WireReply,
+} from './upstream.js';
 
 export interface UpstreamOrigins {
   /** Such as https://data.alpaca.markets */
@@ -36,7 +44,11 @@ export class UpstreamPools {
     const known = this.#pools.get(origin);
     if (known !== undefined) return known;
     // Alpaca sends no keep-alive hint, and undici's own default of 4 s would cool every socket between two reads.
-    const pool = new Pool(origin, { connections: this.connections, keepAliveTimeout: 55_000, keepAliveMaxTimeout: 600_000 });
+    const pool = new Pool(origin, {
+      connections: this.connections,
+      keepAliveTimeout: 55_000,
+      keepAliveMaxTimeout: 600_000,
+    });
     this.#pools.set(origin, pool);
     return pool;
   }
