@@ -1,0 +1,76 @@
+/** What the edge answers by itself: its document, the docs page, the instance's metrics, a CPU profile of this worker. */
+import { readFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { openApiDocument } from './openapi.js';
+import type { AssetName, Route, ServiceDoor } from './routes/route.js';
+
+const CONTENT_TYPES: Readonly<Record<AssetName, string>> = {
+  'docs.html': 'text/html; charset=utf-8',
+  'docs.css': 'text/css; charset=utf-8',
+  'docs.js': 'text/javascript; charset=utf-8',
+};
+
+type Asset = ReturnType<ServiceDoor['asset']>;
+
+export class EdgeService implements ServiceDoor {
+  readonly draining: () => boolean;
+  readonly #document: Uint8Array;
+  readonly #assets: ReadonlyMap<AssetName, Asset>;
+  #profiling = false;
+
+  constructor(
+    private readonly deps: {
+      readonly routes: readonly Route[];
+      readonly draining: () => boolean;
+      readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
+    },
+  ) {
+    this.draining = deps.draining;
+    this.#document = Buffer.from(JSON.stringify(openApiDocument(deps.routes)));
+    this.#assets = new Map((Object.keys(CONTENT_TYPES) as AssetName[]).map((name) => [name, readAsset(name)]));
+  }
+
+  openApi(): Uint8Array {
+    return this.#document;
+  }
+
+  asset(name: AssetName): Asset {
+    return this.#assets.get(name) ?? readAsset(name);
+  }
+
+  async metrics(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return (await this.deps.metrics?.()) ?? { contentType: 'text/plain', body: '' };
+  }
+
+  async profile(seconds: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    if (this.#profiling) return undefined;
+    this.#profiling = true;
+    const session = new Session();
+    session.connect();
+    try {
+      await session.post('Profiler.enable');
+      await session.post('Profiler.start');
+      await waited(seconds * 1_000, signal);
+      const { profile } = await session.post('Profiler.stop');
+      return Buffer.from(JSON.stringify(profile));
+    } finally {
+      session.disconnect();
+      this.#profiling = false;
+    }
+  }
+}
+
+function readAsset(name: AssetName): Asset {
+  return { contentType: CONTENT_TYPES[name], body: readFileSync(new URL(`./assets/${name}`, import.meta.url)) };
+}
+
+/** A profile measures real time, whatever clock the gateway was given. */
+function waited(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,164 @@
+/**
+ * Everything that a request must pass before its route runs: load, transport, token, permission, account, limits. The
+ * steps are synchronous so that a cached quote is answered without a promise; only an unknown token waits.
+ */
+import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import { isAccountId, type AccountId } from '../../kernel/domain/identifiers.js';
+import { mayReach, type Principal } from '../../kernel/domain/permissions.js';
+import type { Problem } from '../../kernel/domain/problem.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { AccountRouter } from '../routing/account-router.js';
+import type { Exchange } from './exchange.js';
+import type { ProxyTrust } from './proxy-trust.js';
+import type { Route } from './routes/route.js';
+import type { Traffic } from './traffic.js';
+import { WindowLimiter, type Allowance } from './window-limiter.js';
+
+export type EdgeConfig = Pick<GatewayConfig, 'server' | 'limits' | 'orders' | 'cluster'>;
+
+/** Reads are shed first: this share of the places is kept for orders. */
+const ORDER_SHARE = 0.2;
+/** Compact JWS (RFC 7515) within RELIABILITY 5.2's size; anything else is no token. */
+const BEARER = /^Bearer ([\w-]{2,}\.[\w-]+\.[\w-]+)$/i;
+
+export class Gate {
+  readonly #subjects: WindowLimiter | undefined;
+  readonly #accounts: WindowLimiter | undefined;
+
+  constructor(
+    private readonly deps: {
+      readonly config: EdgeConfig;
+      readonly verifier: TokenVerifier;
+      readonly router: AccountRouter;
+      readonly clock: Clock;
+      readonly traffic: Traffic;
+      readonly proxies: ProxyTrust;
+      readonly refusesNewWork: () => boolean;
+    },
+  ) {
+    const { perSubjectPerMinute, perAccountPerMinute } = deps.config.limits;
+    const { workers } = deps.config.cluster;
+    this.#subjects =
+      perSubjectPerMinute === undefined ? undefined : new WindowLimiter(perSubjectPerMinute, workers, deps.clock);
+    this.#accounts =
+      perAccountPerMinute === undefined ? undefined : new WindowLimiter(perAccountPerMinute, workers, deps.clock);
+  }
+
+  /** Load and transport: before anything is spent on the request. */
+  admit(route: Route, exchange: Exchange): Problem | undefined {
+    if (route.work === 'exempt' && route.permission === 'none') return undefined;
+    if (this.deps.refusesNewWork()) {
+      exchange.mustClose = true;
+      return { code: 'draining', detail: 'This worker takes no new work; connect again.', retryAfterS: 1 };
+    }
+    const { inFlightMax } = this.deps.config.limits;
+    const places = route.work === 'read' ? Math.max(1, Math.floor(inFlightMax * (1 - ORDER_SHARE))) : inFlightMax;
+    if ((route.work === 'read' || route.work === 'order') && this.deps.traffic.inFlight > places) {
+      this.deps.traffic.shed(route.work);
+      const members = route.work === 'order' ? { retryable: true } : {};
+      return { code: 'overloaded', detail: 'Too many requests are in flight.', retryAfterS: 1, members };
+    }
+    if (this.deps.config.server.requireHttps && !this.deps.proxies.isSecure(exchange.req)) {
+      return { code: 'https-required', detail: 'This gateway is configured to serve HTTPS only.' };
+    }
+    return undefined;
+  }
+
+  /** The bearer token as text; undefined when the header is missing or is not one. */
+  tokenOf(exchange: Exchange): string | undefined {
+    return BEARER.exec(exchange.req.headers.authorization ?? '')?.[1];
+  }
+
+  known(token: string): Principal | undefined {
+    return this.deps.verifier.known(token);
+  }
+
+  async authenticate(exchange: Exchange): Promise<Principal | Problem> {
+    const token = this.tokenOf(exchange);
+    if (token === undefined) return unauthenticated(exchange.req.headers.authorization !== undefined);
+    try {
+      return this.deps.verifier.known(token) ?? (await this.deps.verifier.verify(token));
+    } catch (cause) {
+      if (cause instanceof GatewayError && cause.code === 'TOKEN_INVALID') return unauthenticated(true);
+      throw cause;
+    }
+  }
+
+  /** Permission, account and limits, in this order: a token without the permission learns nothing of accounts. */
+  authorise(route: Route, exchange: Exchange, account: string | undefined): Problem | undefined {
+    const { principal } = exchange;
+    if (principal === undefined) return unauthenticated(false);
+    if (route.permission !== 'none' && !principal.permissions.has(route.permission)) {
+      return forbidden(`The token lacks the permission ${route.permission}.`, route.permission);
+    }
+    if (route.wholeInstance === true && principal.accounts !== '*') {
+      return forbidden('This route speaks of every account: the token must reach all of them.', route.permission);
+    }
+    if (account !== undefined) {
+      const problem = this.#accountProblem(exchange, principal, account);
+      if (problem !== undefined) return problem;
+    }
+    return this.#limit(exchange, principal, exchange.accountId);
+  }
+
+  #accountProblem(exchange: Exchange, principal: Principal, account: string): Problem | undefined {
+    if (!isAccountId(account)) {
+      const detail = 'has the wrong shape';
+      return {
+        code: 'validation-failed',
+        detail: `account_id ${detail}`,
+        errors: [{ field: 'account_id', in: 'path', detail }],
+      };
+    }
+    // Both questions are always asked: a foreign and a missing account cost the same.
+    const reachable = mayReach(principal, account);
+    const exists = this.deps.router.exists(account);
+    if (!(reachable && exists))
+      return { code: 'account-not-found', detail: 'There is no such account within the reach of this token.' };
+    exchange.accountId = account;
+    return undefined;
+  }
+
+  #limit(exchange: Exchange, principal: Principal, account: AccountId | undefined): Problem | undefined {
+    const bySubject = this.#subjects?.take(principal.subject);
+    const byAccount = bySubject?.allowed === false || account === undefined ? undefined : this.#accounts?.take(account);
+    const tightest = [bySubject, byAccount]
+      .filter((one) => one !== undefined)
+      .sort((a, b) => a.remaining - b.remaining)[0];
+    if (tightest === undefined) return undefined;
+    announce(exchange, tightest, tightest === byAccount ? 'account' : 'subject');
+    const refused = [bySubject, byAccount].find((one) => one?.allowed === false);
+    if (refused === undefined) return undefined;
+    return {
+      code: 'rate-limited',
+      detail: 'The limit of requests a minute is used up.',
+      retryAfterS: refused.resetsInS,
+    };
+  }
+}
+
+/** draft-ietf-httpapi-ratelimit-headers. */
+function announce(exchange: Exchange, allowance: Allowance, policy: string): void {
+  exchange.extraHeaders.push('RateLimit-Policy', `"${policy}";q=${allowance.limit};w=60`);
+  exchange.extraHeaders.push('RateLimit', `"${policy}";r=${allowance.remaining};t=${allowance.resetsInS}`);
+}
+
+/** One sentence for every reason: why a token failed is in the log of the verifier, not in the answer. */
+function unauthenticated(given: boolean): Problem {
+  const challenge = given ? 'Bearer realm="opitios", error="invalid_token"' : 'Bearer realm="opitios"';
+  return {
+    code: 'unauthenticated',
+    detail: 'Send a valid token as `Authorization: Bearer …`.',
+    headers: { 'WWW-Authenticate': challenge },
+  };
+}
+
+function forbidden(detail: string, scope: string): Problem {
+  return {
+    code: 'permission-missing',
+    detail,
+    headers: { 'WWW-Authenticate': `Bearer realm="opitios", error="insufficient_scope", scope="${scope}"` },
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * The HTTP door of a worker: an Express application on a server that does not listen yet. It refuses what is malformed,
+ * foreign or too much, and hands everything else to the doors below. It never decides about orders.
+ */
+import type http from 'node:http';
+import type https from 'node:https';
+import { Server as NetServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import express from 'express';
+import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
+import type { MarketDataDoor } from '../market-data/market-data-door.js';
+import type { AccountRouter } from '../routing/account-router.js';
+import type { AdminDoor } from '../routing/admin-door.js';
+import { EdgeService } from './edge-service.js';
+import { Exchange, carriedBy, carry } from './exchange.js';
+import { framingProblem } from './framing.js';
+import { Gate, type EdgeConfig } from './gate.js';
+import { createServer, type TlsFiles, readTls } from './listener.js';
+import { ProxyTrust } from './proxy-trust.js';
+import { RequestIdSource } from './request-ids.js';
+import type { Route } from './routes/route.js';
+import { routeTable } from './routes/table.js';
+import { securityHeaders } from './security-headers.js';
+import { AnswerSender } from './sending.js';
+import { serveRoute } from './serve.js';
+import { SocketRefusals } from './socket-refusals.js';
+import { Traffic } from './traffic.js';
+import { Unmatched } from './unmatched.js';
+
+export interface HttpEdgeDeps {
+  readonly router: AccountRouter;
+  readonly marketData: MarketDataDoor;
+  readonly admin: AdminDoor;
+  readonly verifier: TokenVerifier;
+  readonly config: EdgeConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** For `/metrics` when `server.exposeMetrics`: the text of the whole instance. */
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** WebSocket upgrades of `/api/v1/stream`, already checked for framing. Writes its own answer; the edge counts it. */
+  readonly onUpgrade?: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+export interface HttpEdge {
+  readonly server: http.Server | https.Server;
+  /** From now on every answer ends its connection; `close` calls it. */
+  drain(): void;
+  /** Stops accepting, finishes what is in flight, then cuts what is left at the deadline. Twice is harmless. */
+  close(options: { readonly deadlineMs: number }): Promise<void>;
+  /** Reads certificate and key again; connections already open keep theirs. @throws when the files are unusable. */
+  reloadTls(): void;
+}
+
+/** @throws GatewayError CONFIG_INVALID, or the file system's error when a TLS file cannot be read. */
+export function createHttpEdge(deps: HttpEdgeDeps): HttpEdge {
+  return new Edge(deps);
+}
+
+/** Idle connections live this share of the deadline longer, so that a request already on its way is still answered. */
+const LINGER_SHARE = 0.5;
+const LINGER_MS_MAX = 2_000;
+
+class Edge implements HttpEdge {
+  readonly server: http.Server | https.Server;
+  readonly #ids = new RequestIdSource();
+  readonly #traffic: Traffic;
+  readonly #sender: AnswerSender;
+  readonly #unmatched: Unmatched;
+  readonly #app = express();
+  #draining = false;
+  #refusing = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(private readonly deps: HttpEdgeDeps) {
+    const { config, clock, log, meter } = deps;
+    const proxies = new ProxyTrust(config.server.trustProxy);
+    const overTls = config.server.tls !== undefined || config.server.requireHttps;
+    this.#traffic = new Traffic({ clock, log, meter, proxies });
+    this.#sender = new AnswerSender(securityHeaders(overTls), {
+      monotonicMs: () => clock.monotonicMs(),
+      draining: () => this.#draining,
+    });
+    const routes = routeTable({ exposeMetrics: config.server.exposeMetrics && deps.metrics !== undefined });
+    this.#unmatched = new Unmatched(routes, this.#sender, log);
+    const gate = new Gate({ ...deps, traffic: this.#traffic, proxies, refusesNewWork: () => this.#refusing });
+    this.#mount(routes, gate);
+    const { tls } = config.server;
+    this.server = createServer(this.#app, config, tls === undefined ? undefined : readTls(tls));
+    this.#attach();
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  close(options: { readonly deadlineMs: number }): Promise<void> {
+    this.#closing ??= this.#close(options.deadlineMs);
+    return this.#closing;
+  }
+
+  reloadTls(): void {
+    const { tls } = this.deps.config.server;
+    if (tls !== undefined && 'setSecureContext' in this.server) {
+      const files: TlsFiles = readTls(tls);
+      this.server.setSecureContext(files);
+    }
+  }
+
+  #mount(routes: readonly Route[], gate: Gate): void {
+    const app = this.#app;
+    app.disable('x-powered-by');
+    app.disable('etag');
+    app.set('query parser', false);
+    app.enable('strict routing');
+    app.enable('case sensitive routing');
+    const service = new EdgeService({ routes, draining: () => this.#draining, metrics: this.deps.metrics });
+    const doors = { router: this.deps.router, marketData: this.deps.marketData, admin: this.deps.admin, service };
+    for (const route of routes) {
+      const serve = serveRoute(route, {
+        gate,
+        doors,
+        sender: this.#sender,
+        config: this.deps.config,
+        log: this.deps.log,
+      });
+      const method = route.method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete';
+      for (const template of [route.template, ...(route.aliases ?? [])]) {
+        app[method](template.replaceAll(/\{(\w+)\}/g, ':$1'), (req) => {
+          const exchange = carriedBy(req);
+          if (exchange !== undefined) serve(exchange, req.params as Readonly<Record<string, string>>);
+        });
+      }
+    }
+  }
+
+  #attach(): void {
+    const { server } = this;
+    server.on('request', (req, res) => this.#enter(req, res));
+    // Without a listener Node answers by itself, uncounted.
+    server.on('checkExpectation', (req, res) => this.#enter(req, res));
+    const refusals = new SocketRefusals({
+      ids: this.#ids,
+      traffic: this.#traffic,
+      sender: this.#sender,
+      onUpgrade: this.deps.onUpgrade,
+    });
+    server.on('clientError', (cause, socket) => refusals.clientError(cause, socket));
+    server.on('upgrade', (req, socket, head) => refusals.upgrade(req, socket, head));
+    server.on('connect', (req, socket) => refusals.connect(req, socket));
+    server.on('dropRequest', (req: IncomingMessage) => this.#traffic.countBare(req.method, 'unmatched', 503));
+  }
+
+  #enter(req: http.IncomingMessage, res: http.ServerResponse): void {
+    const exchange = new Exchange(req, res, this.deps.clock.monotonicMs(), this.#ids.next(req.headers));
+    carry(req, exchange);
+    carry(req.socket, exchange);
+    this.#traffic.begin(exchange);
+    const problem = framingProblem(req) ?? expectationProblem(req);
+    if (problem !== undefined) {
+      exchange.mustClose = true;
+      this.#sender.problem(exchange, problem);
+      return;
+    }
+    if (!this.#unmatched.isServedMethod(req.method)) {
+      this.#unmatched.answer(exchange, undefined);
+      return;
+    }
+    this.#app(req as express.Request, res as express.Response, (cause?: unknown) =>
+      this.#unmatched.answer(exchange, cause),
+    );
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    const ended = new AbortController();
+    const closed = new Promise<void>((resolve) => {
+      // http.Server.close would cut idle connections at once, and with them a request that is already on its way.
+      NetServer.prototype.close.call(this.server, () => {
+        ended.abort();
+        resolve();
+      });
+    });
+    const lingerMs = Math.min(LINGER_MS_MAX, deadlineMs * LINGER_SHARE);
+    await this.deps.clock.sleep(lingerMs, ended.signal);
+    this.#refusing = true;
+    this.server.close(() => undefined);
+    this.server.closeIdleConnections();
+    await this.deps.clock.sleep(Math.max(0, deadlineMs - lingerMs), ended.signal);
+    this.server.closeAllConnections();
+    await closed;
+  }
+}
+
+function expectationProblem(
+  req: http.IncomingMessage,
+): { code: 'request-malformed'; detail: string; status: number } | undefined {
+  const { expect } = req.headers;
+  if (expect === undefined || expect.toLowerCase() === '100-continue') return undefined;
+  return { code: 'request-malformed', detail: 'Only `Expect: 100-continue` is understood.', status: 417 };
+}

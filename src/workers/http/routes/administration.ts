@@ -1,0 +1,142 @@
+/** The operator's routes. Those that touch every account ask for a token that reaches every account. */
+import joi from 'joi';
+import type { TradingState } from '../../../kernel/domain/account-request.js';
+import type { AdminRequest } from '../../../kernel/ipc/control.js';
+import * as answer from './answer-schemas.js';
+import * as field from '../schema/fields.js';
+import { accountOf, route } from './accounts.js';
+import { BASE, type Call, type Doors, type Reply, type Route } from './route.js';
+
+const accountPath = { account_id: field.accountId };
+const reason = joi.string().max(200).description('Stands in the audit trail.');
+const haltBody = joi
+  .object({
+    reason,
+    state: field.oneOf('HALTED', 'REDUCING').description('REDUCING lets positions be closed. Default HALTED.'),
+  })
+  .label('Halt');
+const resumeBody = joi.object({ reason }).label('Resume');
+const DONE: Route['answers'] = [{ status: 200, description: 'Done.', schema: answer.anyObject }];
+
+type Shape = Pick<Route, 'name' | 'summary'> &
+  Partial<Pick<Route, 'description' | 'path' | 'query' | 'body' | 'answers' | 'work'>>;
+
+function administer(method: 'GET' | 'POST', template: string, shape: Shape, handle: Route['handle']): Route {
+  return {
+    method,
+    template: `${BASE}${template}`,
+    permission: 'admin',
+    wholeInstance: shape.path === undefined,
+    work: 'exempt',
+    tag: 'Administration',
+    bodyOptional: true,
+    answers: DONE,
+    ...shape,
+    handle,
+  };
+}
+
+function ask(make: (call: Call) => AdminRequest) {
+  return (call: Call, doors: Doors): Promise<Reply> => doors.admin.execute(make(call));
+}
+
+function halted(call: Call): TradingState {
+  return call.body['state'] === 'REDUCING' ? 'REDUCING' : 'HALTED';
+}
+
+function reasonOf(call: Call): string {
+  const given = call.body['reason'];
+  return typeof given === 'string' ? given : '';
+}
+
+function setAll(state: (call: Call) => TradingState) {
+  return ask((call) => ({
+    action: 'trading-state',
+    state: state(call),
+    reason: reasonOf(call),
+    subject: call.context.subject,
+  }));
+}
+
+function setOne(state: (call: Call) => TradingState) {
+  return (call: Call, doors: Doors): Promise<Reply> =>
+    route(
+      { kind: 'set-trading-state', accountId: accountOf(call), state: state(call), reason: reasonOf(call) },
+      call,
+      doors,
+    );
+}
+
+export const administrationRoutes: readonly Route[] = [
+  administer(
+    'GET',
+    '/pool',
+    {
+      name: 'getPool',
+      summary: 'Workers and their accounts by state',
+      answers: [{ status: 200, description: 'The pool.', schema: answer.pool }],
+    },
+    ask(() => ({ action: 'pool' })),
+  ),
+  administer(
+    'GET',
+    '/pool/{account_id}',
+    { name: 'getPoolAccount', summary: "One account's session", path: accountPath },
+    (call, doors) => route({ kind: 'describe', accountId: accountOf(call) }, call, doors),
+  ),
+  administer(
+    'POST',
+    '/admin/reload',
+    { name: 'reload', summary: 'Reload the configuration', description: 'Validated first, all or nothing.' },
+    ask((call) => ({ action: 'reload', subject: call.context.subject })),
+  ),
+  administer(
+    'POST',
+    '/admin/halt',
+    { name: 'haltAll', summary: 'Halt trading of every account', body: haltBody },
+    setAll(halted),
+  ),
+  administer(
+    'POST',
+    '/admin/resume',
+    { name: 'resumeAll', summary: 'Resume trading of every account', body: resumeBody },
+    setAll(() => 'ACTIVE'),
+  ),
+  administer(
+    'POST',
+    '/admin/accounts/{account_id}/halt',
+    { name: 'haltAccount', summary: 'Halt trading of one account', path: accountPath, body: haltBody },
+    setOne(halted),
+  ),
+  administer(
+    'POST',
+    '/admin/accounts/{account_id}/resume',
+    { name: 'resumeAccount', summary: 'Resume trading of one account', path: accountPath, body: resumeBody },
+    setOne(() => 'ACTIVE'),
+  ),
+  administer(
+    'POST',
+    '/admin/profile',
+    {
+      name: 'profile',
+      summary: 'CPU profile of the worker that answers',
+      description: 'A `.cpuprofile` for the browser tools. One at a time.',
+      query: { seconds: field.count(10).default(5) },
+    },
+    async (call, doors) => {
+      const body = await doors.service.profile(Number(call.query['seconds'] ?? 5), call.signal);
+      if (body === undefined) {
+        return {
+          kind: 'problem',
+          problem: { code: 'request-in-flight', detail: 'A profile is being taken.', retryAfterS: 10 },
+        };
+      }
+      return {
+        kind: 'answer',
+        status: 200,
+        headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+        body,
+      };
+    },
+  ),
+];

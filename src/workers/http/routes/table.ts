@@ -1,0 +1,18 @@
+/** Every route of the edge, the hottest first. */
+import { accountRoutes } from './accounts.js';
+import { administrationRoutes } from './administration.js';
+import { marketDataRoutes } from './market-data.js';
+import { orderRoutes } from './orders.js';
+import { metricsRoute, serviceRoutes } from './service.js';
+import type { Route } from './route.js';
+
+export function routeTable(options: { readonly exposeMetrics: boolean }): readonly Route[] {
+  return [
+    ...marketDataRoutes,
+    ...orderRoutes,
+    ...accountRoutes,
+    ...administrationRoutes,
+    ...serviceRoutes,
+    ...(options.exposeMetrics ? [metricsRoute] : []),
+  ];
+}

@@ -1,0 +1,221 @@
+/** Runs one route for one exchange: gate, validation, handler, answer. Whatever happens, the caller gets one answer. */
+import joi from 'joi';
+import type { Problem } from '../../kernel/domain/problem.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import type { Exchange } from './exchange.js';
+import type { EdgeConfig, Gate } from './gate.js';
+import { parseQuery } from './query-text.js';
+import { announcesBody, readJsonBody } from './request-body.js';
+import type { Call, Doors, Route } from './routes/route.js';
+import { validate } from './schema/validation.js';
+import type { Sender } from './sending.js';
+
+const KEY_CHARS_MAX = 255;
+const KEY = /^[\x21-\x7e]+$/;
+
+export type ServeRoute = (exchange: Exchange, path: Readonly<Record<string, string>>) => void;
+
+export interface ServeDeps {
+  readonly gate: Gate;
+  readonly doors: Doors;
+  readonly sender: Sender;
+  readonly config: EdgeConfig;
+  readonly log: Log;
+}
+
+type Input = Pick<Call, 'query' | 'body' | 'idempotencyKey'>;
+type Checked =
+  | { readonly kind: 'input'; readonly input: Input }
+  | { readonly kind: 'problem'; readonly problem: Problem }
+  | { readonly kind: 'aborted' };
+
+const NO_BODY: Call['body'] = {};
+
+export function serveRoute(route: Route, deps: ServeDeps): ServeRoute {
+  return new RouteServer(route, deps).serve;
+}
+
+class RouteServer {
+  readonly #path: joi.ObjectSchema;
+  readonly #query: joi.ObjectSchema;
+
+  constructor(
+    private readonly route: Route,
+    private readonly deps: ServeDeps,
+  ) {
+    const required = Object.entries(route.path ?? {}).map(([name, schema]) => [name, schema.required()] as const);
+    this.#path = joi.object(Object.fromEntries(required));
+    this.#query = joi.object({ ...route.query });
+  }
+
+  readonly serve: ServeRoute = (exchange, path) => {
+    const { gate, sender, log } = this.deps;
+    exchange.route = this.route;
+    const refusal = gate.admit(this.route, exchange);
+    if (refusal !== undefined) {
+      this.#refuse(exchange, refusal);
+      return;
+    }
+    if (this.route.quick !== undefined && this.#quick(exchange, path)) return;
+    this.#run(exchange, path).catch((cause: unknown) => {
+      log.error({ cause, requestId: exchange.ids.requestId, route: this.route.template }, 'request failed');
+      sender.problem(exchange, {
+        code: 'internal-error',
+        detail: 'The request failed inside the gateway; quote the request id.',
+      });
+    });
+  };
+
+  /** True when the answer is out. Anything unusual is left to the long way. */
+  #quick(exchange: Exchange, path: Readonly<Record<string, string>>): boolean {
+    const { gate, doors, sender } = this.deps;
+    if (exchange.req.url?.includes('?') === true || announcesBody(exchange.req)) return false;
+    const token = gate.tokenOf(exchange);
+    const principal = token === undefined ? undefined : gate.known(token);
+    if (principal === undefined) return false;
+    const answer = this.route.quick?.(path, doors);
+    if (answer === undefined) return false;
+    exchange.principal = principal;
+    const refusal = gate.authorise(this.route, exchange, undefined);
+    if (refusal === undefined) sender.reply(exchange, answer);
+    else this.#refuse(exchange, refusal);
+    return true;
+  }
+
+  async #run(exchange: Exchange, path: Readonly<Record<string, string>>): Promise<void> {
+    const { gate, doors, sender } = this.deps;
+    const refusal = await this.#authorise(exchange, path['account_id'], gate);
+    if (refusal !== undefined) {
+      this.#refuse(exchange, refusal);
+      return;
+    }
+    const checked = await this.#check(exchange, path);
+    if (checked.kind === 'aborted') return;
+    if (checked.kind === 'problem') {
+      this.#refuse(exchange, checked.problem);
+      return;
+    }
+    sender.reply(exchange, await this.route.handle(this.#call(exchange, path, checked.input), doors));
+  }
+
+  async #authorise(exchange: Exchange, account: string | undefined, gate: Gate): Promise<Problem | undefined> {
+    if (this.route.permission === 'none') return undefined;
+    const found = await gate.authenticate(exchange);
+    if ('code' in found) return found;
+    exchange.principal = found;
+    return gate.authorise(this.route, exchange, account);
+  }
+
+  async #check(exchange: Exchange, path: Readonly<Record<string, string>>): Promise<Checked> {
+    const { req } = exchange;
+    const pathResult = validate(this.#path, { ...path }, 'path');
+    if (pathResult.kind === 'problem') return pathResult;
+    const parsed = parseQuery(req.url ?? '');
+    if (parsed.kind === 'problem') return parsed;
+    const query = validate(this.#query, { ...parsed.values }, 'query');
+    if (query.kind === 'problem') return query;
+    const key = this.#idempotencyKey(exchange);
+    if (typeof key === 'object') return { kind: 'problem', problem: key };
+    const body = await this.#body(exchange);
+    if (body.kind !== 'value') return body;
+    return { kind: 'input', input: { query: query.value as Call['query'], body: body.value, idempotencyKey: key } };
+  }
+
+  #idempotencyKey(exchange: Exchange): string | undefined | Problem {
+    const key = exchange.req.headers['idempotency-key'];
+    if (this.route.idempotent !== true) return undefined;
+    if (key === undefined) {
+      if (!this.deps.config.orders.requireIdempotencyKey) return undefined;
+      return {
+        code: 'idempotency-key-required',
+        detail: 'Send an Idempotency-Key header.',
+        errors: [keyError('is required')],
+      };
+    }
+    if (typeof key === 'string' && key.length <= KEY_CHARS_MAX && KEY.test(key)) return key;
+    const detail = `must be 1 to ${KEY_CHARS_MAX} visible ASCII characters`;
+    return { code: 'idempotency-key-malformed', detail: `Idempotency-Key ${detail}`, errors: [keyError(detail)] };
+  }
+
+  async #body(
+    exchange: Exchange,
+  ): Promise<{ kind: 'value'; value: Call['body'] } | { kind: 'problem'; problem: Problem } | { kind: 'aborted' }> {
+    const { route } = this;
+    if (route.body === undefined) {
+      if (!announcesBody(exchange.req)) return { kind: 'value', value: NO_BODY };
+      const result = await readJsonBody(exchange.req, this.deps.config.limits.bodyBytesMax);
+      if (result.kind === 'aborted' || result.kind === 'problem') return result;
+      if (result.kind === 'empty') return { kind: 'value', value: NO_BODY };
+      return noBodyTaken(result.value);
+    }
+    const bytesMax = Math.max(route.bodyBytesMax ?? 0, this.deps.config.limits.bodyBytesMax);
+    const result = await readJsonBody(exchange.req, bytesMax);
+    if (result.kind === 'aborted' || result.kind === 'problem') return result;
+    if (result.kind === 'empty' && route.bodyOptional === true) return { kind: 'value', value: NO_BODY };
+    if (result.kind === 'empty') {
+      return {
+        kind: 'problem',
+        problem: {
+          code: 'request-malformed',
+          detail: 'The request needs a JSON body.',
+          errors: [{ field: 'body', in: 'body', detail: 'is required' }],
+        },
+      };
+    }
+    return validate(route.body, result.value, 'body');
+  }
+
+  #call(exchange: Exchange, path: Readonly<Record<string, string>>, input: Input): Call {
+    const { req, res, principal, ids } = exchange;
+    const gone = new AbortController();
+    // A completed answer closes too; then nobody listens any more.
+    res.once('close', () => gone.abort());
+    return {
+      ...input,
+      path,
+      accountId: exchange.accountId,
+      principal,
+      context: {
+        requestId: ids.requestId,
+        subject: principal?.subject ?? 'anonymous',
+        ...(principal?.tokenId === undefined ? {} : { tokenId: principal.tokenId }),
+        traceparent: ids.traceparent,
+        budgetMs: this.deps.config.limits.requestTimeoutMs,
+      },
+      acceptsGzip: acceptsGzip(req.headers['accept-encoding']),
+      signal: gone.signal,
+    };
+  }
+
+  #refuse(exchange: Exchange, problem: Problem): void {
+    // What the client still sends of its body would be read as the next request's head, or for nothing.
+    if (announcesBody(exchange.req) && !exchange.req.complete) exchange.mustClose = true;
+    this.deps.sender.problem(exchange, problem);
+  }
+}
+
+function keyError(detail: string): { field: string; in: 'header'; detail: string } {
+  return { field: 'idempotency-key', in: 'header', detail };
+}
+
+function noBodyTaken(value: unknown): { kind: 'problem'; problem: Problem } {
+  const names = typeof value === 'object' && value !== null ? Object.keys(value).slice(0, 10) : [];
+  const detail = 'is not a known field: this route takes no body';
+  const errors = (names.length === 0 ? ['body'] : names).map((name) => ({
+    field: name.slice(0, 80),
+    in: 'body' as const,
+    detail,
+  }));
+  return { kind: 'problem', problem: { code: 'validation-failed', detail: 'This route takes no body.', errors } };
+}
+
+/** RFC 9110 12.5.3, as far as it concerns gzip. */
+function acceptsGzip(header: string | string[] | undefined): boolean {
+  const coding = String(header ?? '')
+    .split(',')
+    .map((one) => one.trim().toLowerCase().split(';'))
+    .find(([name]) => name?.trim() === 'gzip');
+  if (coding === undefined) return false;
+  const quality = /^\s*q=([\d.]+)\s*$/.exec(coding[1] ?? '');
+  return Number(quality?.[1] ?? 1) > 0;
+}
