@@ -35,7 +35,12 @@ export class OrderFactory {
 
   /** The order and its children, all entered in the book. */
   create(account: Account, draft: OrderDraft, instruments: readonly Instrument[], birth: Birth): Order {
-    const order = this.make(account, termsOf(draft, instruments), birth);
+    const terms = termsOf(draft, instruments);
+    const order = this.make(
+      account,
+      { ...terms, positionIntent: terms.positionIntent ?? intentOf(account, terms) },
+      birth,
+    );
     if (draft.orderClass === 'mleg')
       order.legs = this.#multilegs(account, draft, instruments, { ...birth, parent: order });
     else order.legs = this.#exits(account, draft, order, birth);
@@ -161,6 +166,14 @@ function placeOf(
     assetClass: instrument?.assetClass ?? '',
     multiplier: instrument?.multiplier ?? 1n,
   };
+}
+
+/** What the broker infers when the client does not say; nothing for the parent of a multi-leg order. */
+function intentOf(account: Account, { side, symbol }: OrderTerms): string | null {
+  if (side === '') return null;
+  const position = account.positions.get(symbol)?.qty ?? 0n;
+  const isClosing = side === 'sell' ? position > 0n : position < 0n;
+  return `${side}_to_${isClosing ? 'close' : 'open'}`;
 }
 
 function opposite(side: string): string {

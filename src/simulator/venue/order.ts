@@ -132,10 +132,10 @@ export function renderOrder(order: Order, nested = true): Record<string, unknown
     trail_percent: terms.trailPercent,
     trail_price: terms.trailPrice,
     hwm: order.hwm === null ? null : textOf(order.hwm),
-    position_intent: terms.positionIntent,
+    ...(terms.positionIntent === null ? {} : { position_intent: terms.positionIntent }),
     subtag: null,
     source: null,
-    expires_at: order.expiresAt,
+    ...(order.expiresAt === null ? {} : { expires_at: order.expiresAt }),
     ...(terms.ratioQty === null ? {} : { ratio_qty: terms.ratioQty }),
   };
 }
