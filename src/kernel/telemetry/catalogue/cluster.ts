@@ -1,3 +1,34 @@
+/** Processes, ownership and the ways between them. */
 import type { MetricDeclaration } from '../metric.js';
 
-export const clusterMetrics: readonly MetricDeclaration[] = [];
+export const clusterMetrics: readonly MetricDeclaration[] = [
+  {
+    name: 'opitios_routed_requests_total',
+    kind: 'counter',
+    help: 'Requests to accounts by way: run here, sent over the mesh, or refused because no owner came in time',
+    labels: ['way'],
+  },
+  {
+    name: 'opitios_routing_interrupted_total',
+    kind: 'counter',
+    help: 'Requests whose owner went away after it may have acted',
+    labels: [],
+  },
+  { name: 'opitios_workers', kind: 'gauge', help: 'Worker processes by state', labels: ['state'] },
+  {
+    name: 'opitios_worker_exits_total',
+    kind: 'counter',
+    help: 'Ends of worker processes: planned, crashed, or killed because they were silent',
+    labels: ['cause'],
+  },
+  { name: 'opitios_account_moves_total', kind: 'counter', help: 'Accounts granted to a worker', labels: [] },
+  {
+    name: 'opitios_takeover_seconds',
+    kind: 'histogram',
+    help: "From a worker's death to its replacement being ready",
+    labels: [],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30],
+  },
+  { name: 'opitios_accounts', kind: 'gauge', help: 'Accounts by the state of their session', labels: ['state'] },
+  { name: 'opitios_reloads_total', kind: 'counter', help: 'Reloads of the configuration by result', labels: ['result'] },
+];

@@ -1,0 +1,197 @@
+/**
+ * The AccountRouter of a worker. Mine: run it here. Another worker's: one mesh frame, its body bytes untouched. While
+ * an owner is being replaced callers wait up to a short deadline. A request that may have reached an owner that then
+ * died is not repeated unless it only reads; the order protocol tells its caller how to ask again.
+ */
+import type {
+  AccountAnswer,
+  AccountRequest,
+  CallContext,
+  SessionReport,
+} from '../../kernel/domain/account-request.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { ProblemCode } from '../../kernel/domain/problem.js';
+import type { Mesh, MeshMessage } from '../../kernel/ipc/mesh.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
+import type { AccountRouter, RoutedAnswer } from './account-router.js';
+import type { LocalAccounts } from './local-accounts.js';
+import type { OwnershipView } from './ownership-view.js';
+import type { SessionReports } from './session-reports.js';
+
+export interface MeshRouterParts {
+  readonly mesh: Mesh;
+  readonly local: LocalAccounts;
+  readonly ownership: OwnershipView;
+  readonly reports: SessionReports;
+  /** Configured trading accounts, in configuration order, as they are now. */
+  readonly configured: () => ReadonlySet<AccountId>;
+  readonly clock: Clock;
+  readonly meter: Meter;
+}
+
+/** How long a caller waits for an owner that is being replaced. */
+const OWNER_WAIT_MS = 5_000;
+/** A missed wake-up costs this much at most. */
+const RECHECK_MS = 100;
+/** The owner answers its own deadline; the mesh waits this much longer so that its answer wins. */
+const GRACE_MS = 250;
+
+interface Routed {
+  readonly request: AccountRequest;
+  readonly context: CallContext;
+}
+
+export class MeshRouter implements AccountRouter {
+  constructor(private readonly parts: MeshRouterParts) {
+    parts.mesh.onCall('account', (message) => this.#serve(message.header as Routed));
+    parts.mesh.onPeer(() => parts.ownership.changed());
+  }
+
+  accountIds(): readonly AccountId[] {
+    return [...this.parts.configured()];
+  }
+
+  exists(accountId: AccountId): boolean {
+    return this.parts.configured().has(accountId);
+  }
+
+  report(accountId: AccountId): SessionReport | undefined {
+    return this.parts.reports.of(accountId);
+  }
+
+  async execute(request: AccountRequest, context: CallContext, signal?: AbortSignal): Promise<RoutedAnswer> {
+    const { clock, local } = this.parts;
+    const startedAt = clock.monotonicMs();
+    const waitMs = Math.min(OWNER_WAIT_MS, context.budgetMs);
+    for (;;) {
+      const waitedMs = clock.monotonicMs() - startedAt;
+      const left = { ...context, budgetMs: context.budgetMs - waitedMs };
+      const here = local.execute(request, left);
+      if (here !== undefined) {
+        this.#count('local');
+        return { answer: await here, meshMs: 0, queueMs: waitedMs };
+      }
+      const answer = await this.#ask({ request, context: left }, signal);
+      if (answer !== undefined) return { ...answer, queueMs: waitedMs };
+      if (signal?.aborted === true || waitedMs >= waitMs) return this.#unavailable(request, waitedMs);
+      await this.#ownerMayHaveChanged(Math.min(RECHECK_MS, waitMs - waitedMs));
+    }
+  }
+
+  /** Undefined when the owner is away and nothing was sent to it, or it answered that it does not own. */
+  async #ask(routed: Routed, signal: AbortSignal | undefined): Promise<Omit<RoutedAnswer, 'queueMs'> | undefined> {
+    const { mesh, ownership, clock } = this.parts;
+    const owner = ownership.ownerOf(routed.request.accountId);
+    if (owner === undefined || owner.slot === mesh.slot || !mesh.peers().includes(owner.slot)) return undefined;
+    const startedAt = clock.monotonicMs();
+    // Only a read may be given up by its caller: an order goes on when its client has left.
+    const isRead = routed.request.kind === 'read' || routed.request.kind === 'describe';
+    const options = {
+      deadlineMs: routed.context.budgetMs + GRACE_MS,
+      ...(isRead && signal !== undefined && { signal }),
+    };
+    try {
+      const reply = await mesh.call(owner.slot, 'account', { header: routed }, options);
+      const told = reply.header as Told;
+      if (told.kind === 'not-owner') return undefined;
+      this.#count('mesh');
+      const totalMs = clock.monotonicMs() - startedAt;
+      return { answer: readTold(told, reply.body), meshMs: Math.max(0, totalMs - told.ownerMs) };
+    } catch (cause) {
+      const answer = this.#afterFailure(cause, routed, isRead);
+      return answer === undefined ? undefined : { answer, meshMs: clock.monotonicMs() - startedAt };
+    }
+  }
+
+  /** Undefined: ask again. */
+  #afterFailure(cause: unknown, { request }: Routed, isRead: boolean): AccountAnswer | undefined {
+    const code = cause instanceof GatewayError ? cause.code : undefined;
+    if (code === 'QUEUE_FULL') return problem('overloaded', 'too many requests wait for the owner of the account');
+    if (code === 'PEER_GONE' && isRead) return undefined;
+    if (code === 'PEER_GONE') return this.#interrupted(request);
+    if (code === 'DEADLINE_EXCEEDED' && !isRead) return this.#interrupted(request);
+    if (code === 'DEADLINE_EXCEEDED') return problem('owner-unavailable', 'the owner did not answer in time');
+    if (code === 'CALL_CANCELED') return problem('owner-unavailable', 'the caller left');
+    throw cause;
+  }
+
+  /**
+   * The owner may have acted before it went. The order's own ids decide: repeating with the same key, or looking the
+   * client order id up, finds the truth. A 5xx would invite a new key, so an order answers 202 where we can name its id.
+   */
+  #interrupted(request: AccountRequest): AccountAnswer {
+    this.parts.meter.count('opitios_routing_interrupted_total');
+    if (request.kind === 'submit-order' && !request.dryRun) {
+      const clientOrderId = request.order['client_order_id'];
+      const hasId = typeof clientOrderId === 'string';
+      if (hasId || request.idempotencyKey !== undefined) {
+        const id = hasId ? { client_order_id: clientOrderId } : {};
+        const body = { status: 'unknown', ...id, detail: 'repeat the request with the same key to learn the outcome' };
+        const headers = { 'content-type': 'application/json', 'retry-after': '1', ...this.#whereToAsk(request) };
+        return { kind: 'answer', status: 202, headers, body: Buffer.from(JSON.stringify(body)) };
+      }
+    }
+    return problem('owner-unavailable', 'the owner was replaced during the request; whether it acted is unknown', {
+      outcome: 'unknown',
+      retryable: false,
+    });
+  }
+
+  #whereToAsk(request: Extract<AccountRequest, { readonly kind: 'submit-order' }>): Readonly<Record<string, string>> {
+    const id = request.order['client_order_id'];
+    if (typeof id !== 'string') return {};
+    const at = `/api/v1/accounts/${request.accountId}/orders/by-client-order-id/${encodeURIComponent(id)}`;
+    return { location: at };
+  }
+
+  async #serve({ request, context }: Routed): Promise<MeshMessage> {
+    const { clock, local } = this.parts;
+    const startedAt = clock.monotonicMs();
+    const running = local.execute(request, context);
+    if (running === undefined) return { header: { kind: 'not-owner' } satisfies Told };
+    const answer = await running;
+    const ownerMs = clock.monotonicMs() - startedAt;
+    if (answer.kind === 'problem') return { header: { ...answer, ownerMs } satisfies Told };
+    const { body, ...head } = answer;
+    return { header: { ...head, ownerMs } satisfies Told, body };
+  }
+
+  #ownerMayHaveChanged(withinMs: number): Promise<void> {
+    return this.parts.ownership.nextChange((done) => this.parts.clock.after(withinMs, done));
+  }
+
+  #unavailable(request: AccountRequest, waitedMs: number): RoutedAnswer {
+    this.#count('unavailable');
+    const isKnown = this.exists(request.accountId);
+    const answer = isKnown
+      ? problem('owner-unavailable', 'no worker owns the account yet; nothing was sent', { retryable: true }, 1)
+      : problem('account-not-found', 'there is no such account');
+    return { answer, meshMs: 0, queueMs: waitedMs };
+  }
+
+  #count(way: 'local' | 'mesh' | 'unavailable'): void {
+    this.parts.meter.count('opitios_routed_requests_total', { way });
+  }
+}
+
+/** An owner's answer on the mesh: its body travels beside it. */
+type Told =
+  | { readonly kind: 'not-owner' }
+  | (Omit<Extract<AccountAnswer, { readonly kind: 'answer' }>, 'body'> & { readonly ownerMs: number })
+  | (Extract<AccountAnswer, { readonly kind: 'problem' }> & { readonly ownerMs: number });
+
+function readTold(told: Exclude<Told, { kind: 'not-owner' }>, body: Uint8Array | undefined): AccountAnswer {
+  const { ownerMs: _own, ...answer } = told;
+  return answer.kind === 'problem' ? answer : { ...answer, body: body ?? new Uint8Array() };
+}
+
+function problem(
+  code: ProblemCode,
+  detail: string,
+  members: Readonly<Record<string, unknown>> = {},
+  retryAfterS?: number,
+): AccountAnswer {
+  return { kind: 'problem', problem: { code, detail, members, ...(retryAfterS !== undefined && { retryAfterS }) } };
+}
