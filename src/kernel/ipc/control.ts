@@ -1,5 +1,11 @@
 /** Everything that primary and worker say to each other over the fork's channel. No request data passes here. */
-import type { SessionReport, TradingState } from '../domain/account-request.js';
+import type {
+  AccountAnswer,
+  AccountRequest,
+  CallContext,
+  SessionReport,
+  TradingState,
+} from '../domain/account-request.js';
 import type { AccountId } from '../domain/identifiers.js';
 import type { Assignment, OwnershipTable } from './ownership.js';
 
@@ -21,9 +27,13 @@ export type PrimaryMessage =
   | {
       readonly kind: 'start';
       readonly slot: number;
+      /** Every slot that a worker of this boot may have. */
+      readonly slots: readonly number[];
       readonly meshDir: string;
       /** Shared by the workers of this boot: a stranger on the socket is turned away. */
       readonly meshSecret: string;
+      /** Names the shared quote table of this boot. */
+      readonly bootPid: number;
       /** The compiled configuration without any account's secret (kernel/config GatewayConfig as JSON). */
       readonly config: unknown;
       readonly grants: readonly AccountGrant[];
@@ -34,9 +44,17 @@ export type PrimaryMessage =
   | { readonly kind: 'ownership'; readonly table: OwnershipTable }
   | { readonly kind: 'ping'; readonly sentAt: number }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
-  | { readonly kind: 'collect'; readonly what: 'metrics' | 'pool'; readonly id: number }
+  | { readonly kind: 'collect'; readonly what: 'pool'; readonly id: number }
   | { readonly kind: 'reload'; readonly id: number; readonly config: unknown; readonly grants: readonly AccountGrant[] }
-  | { readonly kind: 'trading-state'; readonly state: TradingState; readonly reason: string };
+  /** Answered by `collected`: a request of the operator's door to an account of this worker. */
+  | {
+      readonly kind: 'execute';
+      readonly id: number;
+      readonly request: AccountRequest;
+      readonly context: CallContext;
+    }
+  | { readonly kind: 'admin-answered'; readonly id: number; readonly answer: AccountAnswer }
+  | { readonly kind: 'readiness'; readonly ready: boolean; readonly reasons: readonly string[] };
 
 export type WorkerMessage =
   /** Forked and listening to the primary; has no account yet. */
@@ -50,7 +68,10 @@ export type WorkerMessage =
   | { readonly kind: 'drained' }
   /** An admin route that only the primary can carry out was called on a worker. */
   | { readonly kind: 'admin'; readonly id: number; readonly request: AdminRequest }
-  | { readonly kind: 'admin-answered-ack'; readonly id: number };
+  /** kernel/telemetry MetricFamily[]: everything this process has counted. */
+  | { readonly kind: 'metrics'; readonly families: unknown }
+  /** The worker cannot start and says why before it ends: a port in use, a journal that is locked. */
+  | { readonly kind: 'failed'; readonly code: string; readonly detail: string };
 
 export type AdminRequest =
   | { readonly action: 'pool' }

@@ -3,12 +3,7 @@
  * something goes to the desk. A read by client order id asks the desk first: it knows intents that the broker may not
  * show yet (RELIABILITY 2.6).
  */
-import type {
-  AccountAnswer,
-  AccountRequest,
-  CallContext,
-  SessionReport,
-} from '../../kernel/domain/account-request.js';
+import type { AccountAnswer, AccountRequest, CallContext, SessionReport } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountSession } from '../accounts/account-session.js';
 import type { OrderDesk } from '../orders/order-desk.js';

@@ -1,14 +1,9 @@
 /**
  * The AccountRouter of a worker. Mine: run it here. Another worker's: one mesh frame, its body bytes untouched. While
- * an owner is being replaced callers wait up to a short deadline. A request that may have reached an owner that then
- * died is not repeated unless it only reads; the order protocol tells its caller how to ask again.
+ * an owner is being replaced callers wait up to a short deadline. A request that may have reached an owner that then died
+ * is repeated at its successor only where that cannot act twice: it reads, or it carries a key (RELIABILITY R1, R9).
  */
-import type {
-  AccountAnswer,
-  AccountRequest,
-  CallContext,
-  SessionReport,
-} from '../../kernel/domain/account-request.js';
+import type { AccountAnswer, AccountRequest, CallContext, SessionReport } from '../../kernel/domain/account-request.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { ProblemCode } from '../../kernel/domain/problem.js';
@@ -29,6 +24,8 @@ export interface MeshRouterParts {
   readonly configured: () => ReadonlySet<AccountId>;
   readonly clock: Clock;
   readonly meter: Meter;
+  /** A key for a request that came without one and crosses the mesh; undefined where callers must bring their own. */
+  readonly newKey: () => string | undefined;
 }
 
 /** How long a caller waits for an owner that is being replaced. */
@@ -61,8 +58,9 @@ export class MeshRouter implements AccountRouter {
     return this.parts.reports.of(accountId);
   }
 
-  async execute(request: AccountRequest, context: CallContext, signal?: AbortSignal): Promise<RoutedAnswer> {
+  async execute(asked: AccountRequest, context: CallContext, signal?: AbortSignal): Promise<RoutedAnswer> {
     const { clock, local } = this.parts;
+    const request = local.has(asked.accountId) ? asked : this.#keyed(asked);
     const startedAt = clock.monotonicMs();
     const waitMs = Math.min(OWNER_WAIT_MS, context.budgetMs);
     for (;;) {
@@ -108,35 +106,33 @@ export class MeshRouter implements AccountRouter {
   /** Undefined: ask again. */
   #afterFailure(cause: unknown, { request }: Routed, isRead: boolean): AccountAnswer | undefined {
     const code = cause instanceof GatewayError ? cause.code : undefined;
+    if (code === 'PEER_GONE' && mayRepeat(request)) return undefined;
     if (code === 'QUEUE_FULL') return problem('overloaded', 'too many requests wait for the owner of the account');
-    if (code === 'PEER_GONE' && isRead) return undefined;
-    if (code === 'PEER_GONE') return this.#interrupted(request);
-    if (code === 'DEADLINE_EXCEEDED' && !isRead) return this.#interrupted(request);
-    if (code === 'DEADLINE_EXCEEDED') return problem('owner-unavailable', 'the owner did not answer in time');
     if (code === 'CALL_CANCELED') return problem('owner-unavailable', 'the caller left');
+    if (code === 'DEADLINE_EXCEEDED' && isRead)
+      return problem('owner-unavailable', 'the owner did not answer in time', {}, 1);
+    if (code === 'PEER_GONE' || code === 'DEADLINE_EXCEEDED') return this.#interrupted(request);
     throw cause;
   }
 
-  /**
-   * The owner may have acted before it went. The order's own ids decide: repeating with the same key, or looking the
-   * client order id up, finds the truth. A 5xx would invite a new key, so an order answers 202 where we can name its id.
-   */
+  /** The owner may have acted. A 5xx would invite a new key, so an order whose id can be named is `unknown`: 202. */
   #interrupted(request: AccountRequest): AccountAnswer {
     this.parts.meter.count('opitios_routing_interrupted_total');
-    if (request.kind === 'submit-order' && !request.dryRun) {
-      const clientOrderId = request.order['client_order_id'];
-      const hasId = typeof clientOrderId === 'string';
-      if (hasId || request.idempotencyKey !== undefined) {
-        const id = hasId ? { client_order_id: clientOrderId } : {};
-        const body = { status: 'unknown', ...id, detail: 'repeat the request with the same key to learn the outcome' };
-        const headers = { 'content-type': 'application/json', 'retry-after': '1', ...this.#whereToAsk(request) };
-        return { kind: 'answer', status: 202, headers, body: Buffer.from(JSON.stringify(body)) };
-      }
-    }
-    return problem('owner-unavailable', 'the owner was replaced during the request; whether it acted is unknown', {
-      outcome: 'unknown',
-      retryable: false,
-    });
+    const detail = 'the owner did not answer; whether it acted is unknown';
+    if (request.kind !== 'submit-order' || request.dryRun)
+      return problem('owner-unavailable', detail, { outcome: 'unknown', retryable: false });
+    const id = request.order['client_order_id'];
+    const named = typeof id === 'string' ? { client_order_id: id } : {};
+    const body = { status: 'unknown', ...named, detail: `${detail}: repeat the request with the same key to learn it` };
+    const headers = { 'content-type': 'application/json', 'retry-after': '1', ...this.#whereToAsk(request) };
+    return { kind: 'answer', status: 202, headers, body: Buffer.from(JSON.stringify(body)) };
+  }
+
+  /** With a key of its own a request can be repeated at the next owner without acting twice. */
+  #keyed(request: AccountRequest): AccountRequest {
+    if (mayRepeat(request)) return request;
+    const idempotencyKey = this.parts.newKey();
+    return idempotencyKey === undefined ? request : ({ ...request, idempotencyKey } as AccountRequest);
   }
 
   #whereToAsk(request: Extract<AccountRequest, { readonly kind: 'submit-order' }>): Readonly<Record<string, string>> {
@@ -173,6 +169,20 @@ export class MeshRouter implements AccountRouter {
 
   #count(way: 'local' | 'mesh' | 'unavailable'): void {
     this.parts.meter.count('opitios_routed_requests_total', { way });
+  }
+}
+
+function mayRepeat(request: AccountRequest): boolean {
+  switch (request.kind) {
+    case 'submit-order':
+      return (
+        request.dryRun || request.idempotencyKey !== undefined || typeof request.order['client_order_id'] === 'string'
+      );
+    case 'replace-order':
+    case 'close-position':
+      return request.dryRun || request.idempotencyKey !== undefined;
+    default:
+      return true;
   }
 }
 

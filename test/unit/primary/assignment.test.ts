@@ -40,7 +40,12 @@ test('an epoch does not fall over a restart, nor when an account is removed and 
 
 test('a table that is damaged is not read as an empty one', () => {
   AssignmentTable.open(file).move(new Map([[a, 0]]));
-  for (const text of ['', '{"version":1', '{"version":1,"accounts":[["a",-1,0]]}', '{"version":1,"accounts":[["",1,0]]}']) {
+  for (const text of [
+    '',
+    '{"version":1',
+    '{"version":1,"accounts":[["a",-1,0]]}',
+    '{"version":1,"accounts":[["",1,0]]}',
+  ]) {
     writeFileSync(file, text);
     expect(() => AssignmentTable.open(file)).toThrow(expect.objectContaining({ code: 'JOURNAL_BROKEN' }));
   }

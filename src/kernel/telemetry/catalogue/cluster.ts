@@ -30,5 +30,10 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30],
   },
   { name: 'opitios_accounts', kind: 'gauge', help: 'Accounts by the state of their session', labels: ['state'] },
-  { name: 'opitios_reloads_total', kind: 'counter', help: 'Reloads of the configuration by result', labels: ['result'] },
+  {
+    name: 'opitios_reloads_total',
+    kind: 'counter',
+    help: 'Reloads of the configuration by result',
+    labels: ['result'],
+  },
 ];
