@@ -193,8 +193,7 @@ type Told =
   | (Extract<AccountAnswer, { readonly kind: 'problem' }> & { readonly ownerMs: number });
 
 function readTold(told: Exclude<Told, { kind: 'not-owner' }>, body: Uint8Array | undefined): AccountAnswer {
-  const { ownerMs: _own, ...answer } = told;
-  return answer.kind === 'problem' ? answer : { ...answer, body: body ?? new Uint8Array() };
+  return told.kind === 'problem' ? told : { ...told, body: body ?? new Uint8Array() };
 }
 
 function problem(
