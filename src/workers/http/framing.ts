@@ -71,7 +71,9 @@ function targetProblem(req: IncomingMessage): Problem | undefined {
 }
 
 function versionProblem(req: IncomingMessage): Problem | undefined {
-  if (req.httpVersion === '1.1') return undefined;
+  if (req.httpVersion === '1.1') {
+    return req.headers.host === undefined ? malformed('HTTP/1.1 asks for a Host header.') : undefined;
+  }
   if (req.httpVersion !== '1.0') return malformed('Only HTTP/1.1 and HTTP/1.0 are spoken here.');
   if (req.headers['transfer-encoding'] === undefined) return undefined;
   return malformed('HTTP/1.0 knows no Transfer-Encoding.');

@@ -35,7 +35,8 @@ export function createServer(app: Express, config: EdgeConfig, tls: TlsFiles | u
     ...expressConstructors(app),
     maxHeaderSize: HEADER_BYTES_MAX,
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // The edge asks for it itself (framing.ts): Node would answer uncounted and without a document.
+    requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,

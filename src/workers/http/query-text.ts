@@ -19,6 +19,8 @@ export function parseQuery(target: string): QueryResult {
     const name = decoded(equals < 0 ? part : part.slice(0, equals));
     const value = decoded(equals < 0 ? '' : part.slice(equals + 1));
     if (name === undefined || value === undefined) return refused('query', 'A percent sign is not followed by UTF-8.');
+    // joi would assign it, and so change a prototype instead of seeing an unknown name.
+    if (name === '__proto__') return refused(name, 'The name is reserved.');
     if (name in values) return refused(name, 'The parameter is given more than once.');
     values[name] = value;
   }

@@ -45,7 +45,8 @@ class RouteServer {
   ) {
     const required = Object.entries(route.path ?? {}).map(([name, schema]) => [name, schema.required()] as const);
     this.#path = joi.object(Object.fromEntries(required));
-    this.#query = joi.object({ ...route.query });
+    const query = joi.object({ ...route.query });
+    this.#query = route.exclusive === undefined ? query : query.oxor(...route.exclusive);
   }
 
   readonly serve: ServeRoute = (exchange, path) => {

@@ -24,7 +24,7 @@ const UNKNOWN: Route['answers'][number] = {
 const ORDERED: Route['answers'] = [{ status: 201, description: "Alpaca's order.", schema: answer.order }, UNKNOWN, DRY];
 
 type Shape = Pick<Route, 'name' | 'method' | 'work' | 'summary' | 'answers' | 'path'> &
-  Partial<Pick<Route, 'description' | 'query' | 'body' | 'idempotent'>>;
+  Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'idempotent'>>;
 
 function trade(template: string, shape: Shape, make: (call: Call) => AccountRequest): Route {
   return {
@@ -184,6 +184,7 @@ export const orderRoutes: readonly Route[] = [
         qty: field.decimal('positive', 'Shares or contracts.'),
         percentage: field.decimal('positive', 'Of the position, up to 100.'),
       },
+      exclusive: ['qty', 'percentage'],
       idempotent: true,
       answers: ORDERED,
     },

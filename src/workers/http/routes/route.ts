@@ -34,6 +34,8 @@ export interface Route {
   readonly description?: string;
   readonly path?: Readonly<Record<string, joi.AnySchema>>;
   readonly query?: Readonly<Record<string, joi.AnySchema>>;
+  /** Query parameters of which at most one may be given. */
+  readonly exclusive?: readonly string[];
   readonly body?: joi.ObjectSchema;
   readonly bodyOptional?: boolean;
   /** Only where a route needs more than `limits.bodyBytesMax`. */
