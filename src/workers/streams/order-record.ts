@@ -2,7 +2,7 @@
 import type { SessionState } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
-import { rawMembers } from './raw-members.js';
+import { rawMembers } from '../../kernel/runtime/raw-json.js';
 
 /** Names that are ours; a member of the broker's with one of them would be ambiguous and is left out. */
 const OURS = new Set(['type', 'account_id', 'epoch', 'seq', 'event', 'timestamp', 'reconciled']);

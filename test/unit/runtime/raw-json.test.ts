@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { rawMembers } from '../../../src/workers/streams/raw-members.js';
+import { rawElements, rawMembers } from '../../../src/kernel/runtime/raw-json.js';
 
 test('the members of any object come back with the bytes that they had', () => {
   fc.assert(
@@ -23,4 +23,14 @@ test('a number keeps its spelling', () => {
     ['qty', '1.10'],
     ['id', '52983525033527999999'],
   ]);
+});
+
+test('the elements of any array come back with the bytes that they had', () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue()), fc.constantFrom(undefined, 1), (array, indent) => {
+      const json = JSON.stringify(array, undefined, indent);
+
+      expect(rawElements(json).map((text) => JSON.parse(text) as unknown)).toEqual(JSON.parse(json));
+    }),
+  );
 });

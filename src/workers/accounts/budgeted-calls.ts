@@ -1,0 +1,104 @@
+/** Every call of one account to the broker: through its breaker, within its budget, one attempt, an honest reply. */
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
+import type { ExchangeResult } from '../alpaca/broker-pool.js';
+import type { BrokerWire } from '../alpaca/broker-wire.js';
+import { rateHeadersOf, retryAfterOf } from '../alpaca/rate-headers.js';
+import type { BrokerCall, BrokerReply } from './account-session.js';
+import { Breaker } from './breaker.js';
+import type { RateBudget } from './rate-budget.js';
+
+export class BudgetedCalls {
+  readonly #breaker: Breaker;
+  #lastSuccessAt: number | undefined;
+  #lastError: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
+  #isClosed = false;
+
+  constructor(
+    private readonly wire: BrokerWire,
+    readonly budget: RateBudget,
+    private readonly clock: Clock,
+    private readonly meter: Meter,
+  ) {
+    this.#breaker = new Breaker(clock);
+  }
+
+  /** Never rejects. */
+  async send(call: BrokerCall): Promise<BrokerReply> {
+    const startedAt = this.clock.monotonicMs();
+    const breakerMs = this.#breaker.waitMs();
+    if (this.#isClosed) return notSent('closed', 'the session is closed');
+    if (breakerMs > 0) return notSent('breaker', 'the account is refused or unreachable', Math.ceil(breakerMs / 1000));
+    const admission = await this.budget.admit(call.lane, call.deadlineMs);
+    if (admission.kind === 'refused') {
+      return notSent(admission.reason, 'no room in the account’s request budget', admission.retryAfterS);
+    }
+    const { permit } = admission;
+    const spentMs = this.clock.monotonicMs() - startedAt;
+    this.meter.observe('opitios_broker_queue_seconds', spentMs / 1000, { lane: call.lane });
+    const result = await this.wire.send({
+      method: call.method,
+      path: call.path,
+      deadlineMs: Math.max(1, call.deadlineMs - spentMs),
+      ...(call.body !== undefined && { body: call.body }),
+      ...(call.mayStillSend !== undefined && { mayStillSend: call.mayStillSend }),
+      ...(call.traceparent !== undefined && { headers: { traceparent: call.traceparent } }),
+    });
+    if (result.kind === 'not-sent') permit.giveBack();
+    else permit.release(result.kind === 'answered' ? rateHeadersOf(result.headers) : undefined);
+    this.#note(result);
+    return result;
+  }
+
+  health(): {
+    readonly lastSuccessAgeMs?: number;
+    readonly lastError?: { readonly code: string; readonly detail: string; readonly ageMs: number };
+  } {
+    const now = this.clock.monotonicMs();
+    return {
+      ...(this.#lastSuccessAt !== undefined && { lastSuccessAgeMs: Math.round(now - this.#lastSuccessAt) }),
+      ...(this.#lastError !== undefined && {
+        lastError: {
+          code: this.#lastError.code,
+          detail: this.#lastError.detail,
+          ageMs: Math.round(now - this.#lastError.at),
+        },
+      }),
+    };
+  }
+
+  noteError(code: string, detail: string): void {
+    this.#lastError = { code, detail: detail.slice(0, 200), at: this.clock.monotonicMs() };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.budget.close();
+  }
+
+  #note(result: ExchangeResult): void {
+    this.#breaker.note(result);
+    const outcome = result.kind === 'answered' ? `${Math.floor(result.status / 100)}xx` : result.kind;
+    this.meter.count('opitios_broker_calls_total', { outcome });
+    if (result.kind !== 'answered') {
+      this.noteError(result.kind, result.detail);
+      return;
+    }
+    this.meter.observe('opitios_broker_call_seconds', result.upstreamMs / 1000);
+    if (result.status < 300) this.#lastSuccessAt = this.clock.monotonicMs();
+    else if (result.status >= 500 || result.status === 401)
+      this.noteError(String(result.status), 'refused by the broker');
+    if (result.status !== 429) return;
+    const retryAfterS = retryAfterOf(result.headers, this.clock.now());
+    const { resetsInMs } = this.budget.state();
+    this.budget.pause(retryAfterS === undefined ? Math.max(1_000, resetsInMs) : retryAfterS * 1000 + 250);
+  }
+}
+
+function notSent(
+  reason: Extract<BrokerReply, { kind: 'not-sent' }>['reason'],
+  detail: string,
+  retryAfterS?: number,
+): BrokerReply {
+  return { kind: 'not-sent', reason, detail, ...(retryAfterS !== undefined && { retryAfterS }) };
+}

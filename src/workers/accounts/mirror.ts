@@ -1,0 +1,86 @@
+/** What is known here of one account, and how old it is. Written by the session only. */
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { MirrorView } from './account-session.js';
+import { textOf, type BrokerObject, type Mirrored } from './mirrored.js';
+import { OrderBook } from './order-book.js';
+
+export class Mirror implements MirrorView {
+  readonly orders = new OrderBook();
+  /** The stream is up and no gap is open: orders are as the broker's, up to what is on the wire. */
+  inSync = false;
+  #positions = new Map<string, Mirrored>();
+  #positionsText = '[]';
+  #positionsAt: number | undefined;
+  #account: Mirrored | undefined;
+  #accountAt: number | undefined;
+  #aliveAt = 0;
+
+  constructor(private readonly clock: Clock) {}
+
+  openOrders(): readonly BrokerObject[] {
+    return this.orders.working().map(({ value }) => value);
+  }
+
+  orderByClientOrderId(clientOrderId: string): BrokerObject | undefined {
+    return this.orders.byClientOrderId(clientOrderId)?.value;
+  }
+
+  orderById(orderId: string): BrokerObject | undefined {
+    return this.orders.get(orderId)?.value;
+  }
+
+  position(symbol: string): BrokerObject | undefined {
+    return this.#positions.get(symbol)?.value;
+  }
+
+  positions(): readonly BrokerObject[] {
+    return [...this.#positions.values()].map(({ value }) => value);
+  }
+
+  account(): BrokerObject | undefined {
+    return this.#account?.value;
+  }
+
+  positionsText(symbol?: string): string | undefined {
+    return symbol === undefined ? this.#positionsText : this.#positions.get(symbol)?.text;
+  }
+
+  accountText(): string | undefined {
+    return this.#account?.text;
+  }
+
+  putPositions(text: string, positions: readonly Mirrored[]): void {
+    this.#positions = new Map(positions.map((position) => [textOf(position.value, 'symbol'), position]));
+    this.#positionsText = text;
+    this.#positionsAt = this.clock.monotonicMs();
+  }
+
+  putAccount(account: Mirrored): void {
+    this.#account = account;
+    this.#accountAt = this.clock.monotonicMs();
+  }
+
+  /** A fill moved money and shares: what was read before it must not be shown after it. */
+  noteFill(symbol: string, positionQty: string): void {
+    this.#positionsAt = undefined;
+    this.#accountAt = undefined;
+    const position = this.#positions.get(symbol);
+    if (positionQty === '' || symbol === '') return;
+    // Risk reads quantities between the fill and the next read; the text is not shown any more.
+    const value = { ...(position?.value ?? { symbol }), qty: positionQty, qty_available: positionQty };
+    if (Number(positionQty) === 0) this.#positions.delete(symbol);
+    else this.#positions.set(symbol, { text: position?.text ?? '', value });
+  }
+
+  noteAlive(): void {
+    this.#aliveAt = this.clock.monotonicMs();
+  }
+
+  /** Milliseconds; Infinity for what must not be shown. */
+  ageMs(of: 'orders' | 'positions' | 'account'): number {
+    const now = this.clock.monotonicMs();
+    if (of === 'orders') return this.inSync ? now - this.#aliveAt : Infinity;
+    const at = of === 'positions' ? this.#positionsAt : this.#accountAt;
+    return at === undefined ? Infinity : now - at;
+  }
+}

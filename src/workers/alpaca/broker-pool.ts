@@ -1,0 +1,186 @@
+/**
+ * The sockets to one origin of the broker, shared by all accounts of a worker (keys travel in headers, not with the
+ * connection). Every exchange says what is known about it: whether a byte may have left is recorded where it happens,
+ * never guessed from an error code (RELIABILITY R5, 2.3). Nothing is retried and no redirect is followed.
+ */
+import { Pool, type Dispatcher } from 'undici';
+import type { Clock } from '../../kernel/runtime/clock.js';
+
+export interface BrokerPoolOptions {
+  /** Such as `https://paper-api.alpaca.markets`. */
+  readonly origin: string;
+  /** Sockets at most; `warm` opens them all. */
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
+  /** How long an idle socket is kept; below the broker's own limit where that is known. */
+  readonly keepAliveMs: number;
+}
+
+export interface Exchange {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** For everything: waiting for a socket, sending, and reading the whole answer. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+  /** Asked with a socket at hand, in the same turn in which the bytes would leave. */
+  readonly mayStillSend?: () => boolean;
+}
+
+export type ExchangeResult =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      /** Lower-case names. */
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Uint8Array;
+      readonly upstreamMs: number;
+    }
+  | {
+      readonly kind: 'not-sent';
+      readonly reason: 'connect' | 'deadline' | 'forbidden' | 'closed';
+      readonly detail: string;
+    }
+  | { readonly kind: 'ambiguous'; readonly detail: string; readonly upstreamMs: number };
+
+export class BrokerPool {
+  readonly #pool: Pool;
+
+  constructor(
+    private readonly options: BrokerPoolOptions,
+    private readonly clock: Clock,
+  ) {
+    this.#pool = new Pool(options.origin, {
+      connections: options.connections,
+      pipelining: 1,
+      keepAliveTimeout: options.keepAliveMs,
+      keepAliveMaxTimeout: options.keepAliveMs,
+      // The exchange's own deadline covers all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: options.connectTimeoutMs },
+    });
+  }
+
+  /**
+   * Opens every socket by as many GETs at once (a HEAD would make undici close its socket). Best effort: what is not
+   * open now is opened by the first request that needs it.
+   */
+  async warm(probe: Pick<Exchange, 'path' | 'headers' | 'deadlineMs'>): Promise<void> {
+    await Promise.all(
+      Array.from({ length: this.options.connections }, () => this.exchange({ method: 'GET', ...probe })),
+    );
+  }
+
+  /** Never rejects. */
+  exchange(exchange: Exchange): Promise<ExchangeResult> {
+    return new Promise((resolve) => {
+      const attempt = new Attempt(exchange, this.clock, resolve);
+      if (exchange.signal?.aborted === true) {
+        attempt.giveUp('the caller left');
+        return;
+      }
+      const { method, path, headers, body } = exchange;
+      this.#pool.dispatch({ method, path, headers, body: body ?? null }, attempt);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+/** One attempt, from the queue to the last byte. */
+class Attempt implements Dispatcher.DispatchHandler {
+  readonly #cancelDeadline: () => void;
+  readonly #leave: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #startedAt: number | undefined;
+  #status = 0;
+  #headers: Readonly<Record<string, string>> = {};
+  readonly #chunks: Buffer[] = [];
+  #isSettled = false;
+  #whyAborted: string | undefined;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly clock: Clock,
+    private readonly resolve: (result: ExchangeResult) => void,
+  ) {
+    this.#cancelDeadline = clock.after(exchange.deadlineMs, () => this.giveUp('deadline'));
+    const leave = (): void => this.giveUp('the caller left');
+    exchange.signal?.addEventListener('abort', leave, { once: true });
+    this.#leave = () => exchange.signal?.removeEventListener('abort', leave);
+  }
+
+  giveUp(why: string): void {
+    this.#whyAborted = why;
+    if (this.#startedAt === undefined) this.#settle({ kind: 'not-sent', reason: 'deadline', detail: why });
+    else this.#controller?.abort(new TypeError(why));
+  }
+
+  /** Called by undici when a socket is at hand; the bytes are written right after this returns, in the same turn. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#isSettled) {
+      controller.abort(new TypeError('given up before it was sent'));
+      return;
+    }
+    if (this.exchange.mayStillSend?.() === false) {
+      this.#settle({ kind: 'not-sent', reason: 'forbidden', detail: 'no longer allowed when a socket was at hand' });
+      controller.abort(new TypeError('forbidden'));
+      return;
+    }
+    this.#controller = controller;
+    this.#startedAt = this.clock.monotonicMs();
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    // 1xx are told here too; the last one counts.
+    this.#status = status;
+    const flat: Record<string, string> = {};
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined) flat[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ');
+    }
+    this.#headers = flat;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    const [only] = this.#chunks;
+    const body = only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
+    this.#settle({
+      kind: 'answered',
+      status: this.#status,
+      headers: this.#headers,
+      body,
+      upstreamMs: this.#spentMs(),
+    });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    const detail = this.#whyAborted ?? `${(cause as NodeJS.ErrnoException).code ?? cause.name}: ${cause.message}`;
+    if (this.#startedAt === undefined) this.#settle({ kind: 'not-sent', reason: 'connect', detail });
+    else this.#settle({ kind: 'ambiguous', detail, upstreamMs: this.#spentMs() });
+  }
+
+  #spentMs(): number {
+    return this.#startedAt === undefined ? 0 : this.clock.monotonicMs() - this.#startedAt;
+  }
+
+  #settle(result: ExchangeResult): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#cancelDeadline();
+    this.#leave();
+    this.resolve(result);
+  }
+}
