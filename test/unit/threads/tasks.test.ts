@@ -68,7 +68,8 @@ test('a chain keeps each contract once, in order, with greeks only where the bro
 });
 
 test('trade ids beyond 2^53 survive a page', () => {
-  const text = '{"trades":{"AAPL":{"t":"2026-01-05T15:00:00Z","p":1,"s":2,"i":18446744073709551615,"x":"V","c":["@"],"z":"C"}}}';
+  const text =
+    '{"trades":{"AAPL":{"t":"2026-01-05T15:00:00Z","p":1,"s":2,"i":18446744073709551615,"x":"V","c":["@"],"z":"C"}}}';
   const result = run({
     kind: 'latest',
     recordKind: 'trade',
@@ -95,7 +96,15 @@ test('records packed into one buffer come out as they went in', () => {
 });
 
 test('paging reads a page without parsing it', () => {
-  const bars = page({ bars: { A: [{ t: '1', o: 1 }, { t: '2', o: 1 }] }, next_page_token: 'abc=' });
+  const bars = page({
+    bars: {
+      A: [
+        { t: '1', o: 1 },
+        { t: '2', o: 1 },
+      ],
+    },
+    next_page_token: 'abc=',
+  });
   const chain = page({ next_page_token: null, snapshots: { F260116C00011000: {}, F270115P00011000: {} } });
 
   expect([peekPageToken(bars), countBars(bars)]).toEqual(['abc=', 2]);
