@@ -1,0 +1,337 @@
+/**
+ * The desk of one account: admits intents, makes them durable, sends each once and answers with what is proven. Holds
+ * the account's open intents and hears its trade updates; cancels and closings are in cancel-desk.ts.
+ */
+import type { AccountAnswer, CallContext, TradingState } from '../../kernel/domain/account-request.js';
+import type { AccountJournal } from '../../kernel/journal/account-journal.js';
+import type { IntentRecord } from '../../kernel/journal/records.js';
+import type { OrderEvent } from '../../kernel/domain/order-event.js';
+import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
+import { admit } from './admission.js';
+import { answerOf, jsonAnswer, notSent, outcomeOf, problemAnswer, unknownAnswer } from './answers.js';
+import type { BrokerOrder } from './core/order-match.js';
+import { maxAgeMsOf } from './core/schedule.js';
+import { EventRecorder } from './event-recorder.js';
+import { IntentDriver, type DriverContext } from './intent-driver.js';
+import { identify, type IntentPlan } from './intent-plan.js';
+import { KnownIntents } from './known-intents.js';
+import { noteLateOrder } from './late-order.js';
+import { LiveIntent } from './live-intent.js';
+import { sweepOrders, type SweepGate } from './order-sweep.js';
+import type { DeskOptions, DeskPorts } from './ports.js';
+import { RefusalBreaker } from './refusal-breaker.js';
+import { RecentOrders } from './risk/recent-orders.js';
+import { rulesOf } from './risk/risk-gate.js';
+import { stricter } from './trading-control.js';
+
+export interface DeskShared {
+  readonly ports: DeskPorts;
+  readonly options: () => DeskOptions;
+  readonly tradingStateOfAll: () => TradingState;
+  readonly sweeps: SweepGate;
+  readonly tell: (event: OrderEvent) => void;
+  /** A cancel that was waiting for the order to be known, or that the late policy asks for. */
+  readonly cancelKnown: (desk: AccountDesk, live: LiveIntent, brokerOrderId: string) => void;
+}
+
+/** Kept of the caller's budget for the way back. */
+const ANSWER_MARGIN_MS = 50;
+
+export class AccountDesk {
+  readonly known: KnownIntents;
+  readonly events: EventRecorder;
+  readonly #breaker: RefusalBreaker;
+  readonly #recent: RecentOrders;
+  readonly #stopped = new AbortController();
+  readonly #unsubscribe: () => void;
+  #closedBecause: string | undefined;
+  #sweeping: Promise<boolean> | undefined;
+
+  constructor(
+    readonly session: AccountSession,
+    readonly journal: AccountJournal,
+    readonly shared: DeskShared,
+  ) {
+    const { ports, options, tell } = shared;
+    this.known = new KnownIntents(journal);
+    this.events = new EventRecorder(journal, ports, tell);
+    this.#breaker = new RefusalBreaker(ports.clock);
+    const { accountId } = session;
+    this.#recent = new RecentOrders(ports.clock, () => rulesOf(options().risk, accountId).duplicateWindowMs ?? 0);
+    this.#unsubscribe = session.onTradeUpdate((update) => this.#hear(update));
+  }
+
+  get stopped(): AbortSignal {
+    return this.#stopped.signal;
+  }
+
+  tradingState(): TradingState {
+    return stricter(this.shared.tradingStateOfAll(), this.journal.tradingState()?.state ?? 'ACTIVE');
+  }
+
+  openUnknown(): number {
+    return this.known.all().filter(({ isOpenUnknown }) => isOpenUnknown).length;
+  }
+
+  /** Nothing more of this account is sent; the reason is told to whoever tries. */
+  closeFor(reason: string): void {
+    this.#closedBecause = reason;
+  }
+
+  /** What the caller is told if this request is known already; undefined when it is new. */
+  replay(plan: IntentPlan, context: CallContext): AccountAnswer | undefined {
+    const acquaintance = this.known.meet(this.#identify(plan, context), plan.fingerprint);
+    return acquaintance.kind === 'known' ? acquaintance.answer : undefined;
+  }
+
+  /**
+   * One intent, from admission to a truthful answer. Between the look at what is known and the note that this one is
+   * under way there is no await: two requests with one key cannot both be new.
+   * @throws GatewayError JOURNAL_BROKEN
+   */
+  async place(plan: IntentPlan, context: CallContext, original?: BrokerOrder): Promise<AccountAnswer> {
+    const { ports, options } = this.shared;
+    const identity = this.#identify(plan, context);
+    if (identity.isFresh && options().orders.requireIdempotencyKey) {
+      return problemAnswer('idempotency-key-required', 'Send an Idempotency-Key or a client_order_id.');
+    }
+    const acquaintance = this.known.meet(identity, plan.fingerprint);
+    if (acquaintance.kind === 'known') return acquaintance.answer;
+    const refusal = admit(plan, original, {
+      session: this.session,
+      ports,
+      breaker: this.#breaker,
+      recent: this.#recent,
+      risk: options().risk,
+      tradingState: this.tradingState(),
+      openIntents: this.known.size,
+      closedBecause: this.#closedBecause,
+    });
+    if (refusal !== undefined) {
+      ports.meter.count('opitios_orders_refused_total', { by: refusal.denial === undefined ? 'state' : 'risk' });
+      if (refusal.denial !== undefined && !plan.dryRun) await this.#auditDenial(plan, context, refusal.denial);
+      return refusal.answer;
+    }
+    const intent = this.#intentOf(plan, context, { ...identity, clientOrderId: acquaintance.clientOrderId });
+    if (plan.dryRun) return dryRun(plan, intent);
+    const live = new LiveIntent(intent);
+    this.known.add(live);
+    this.#recent.note(plan.fingerprint);
+    if (!(await this.#makeDurable(live))) {
+      this.known.remove(live);
+      return notSent('journal', 'The order could not be written down, so it was not sent.');
+    }
+    ports.crash.reach('K2');
+    this.#drive(live, context.traceparent, plan.kind === 'close' || this.tradingState() === 'REDUCING', (driver) =>
+      driver.send(),
+    );
+    return this.#awaitAnswer(live, context);
+  }
+
+  /**
+   * Takes over the open intents of a former owner. Before this has run no order may be placed.
+   * @throws GatewayError JOURNAL_BROKEN
+   */
+  scan(): readonly LiveIntent[] {
+    const open = this.journal.openIntents().map((intent) => new LiveIntent(intent));
+    for (const live of open) {
+      live.callerGone = true;
+      live.note({ kind: 'taken-over' });
+      this.known.add(live);
+    }
+    return open;
+  }
+
+  /** First one list that settles most of them, then a search for each of the rest. */
+  async recover(open: readonly LiveIntent[]): Promise<void> {
+    await this.events.finishPendingFills();
+    if (open.length > 0) {
+      this.shared.ports.log.warn({ accountId: this.session.accountId, open: open.length }, 'open intents recovered');
+      await this.sweep(Math.min(...open.map(({ intent }) => intent.recordedAt)));
+    }
+    for (const live of open) this.#drive(live, undefined, false, (driver) => driver.resume());
+  }
+
+  /** One at a time for the account: who asks meanwhile shares the next. */
+  async sweep(since: number): Promise<boolean> {
+    while (this.#sweeping !== undefined) await this.#sweeping;
+    this.#sweeping = this.shared.sweeps.run(() =>
+      this.stopped.aborted
+        ? Promise.resolve(false)
+        : sweepOrders(this.session, since, (order) => this.note(order, 'list')),
+    );
+    try {
+      return await this.#sweeping;
+    } finally {
+      this.#sweeping = undefined;
+    }
+  }
+
+  /** An order that the broker showed, on whichever channel. Positive evidence wins even over what was told (R6). */
+  note(order: BrokerOrder, channel: 'list' | 'stream'): void {
+    const clientOrderId = order['client_order_id'];
+    if (typeof clientOrderId !== 'string') return;
+    const live = this.known.get(clientOrderId);
+    if (live !== undefined) live.noteOrder(order, channel);
+    else noteLateOrder(this, clientOrderId, order);
+  }
+
+  /** Finishes what callers wait for, within the deadline, and lets go. Open intents stay in the journal for the next owner. */
+  async release(deadlineMs: number): Promise<void> {
+    this.closeFor('The account is moving to another owner.');
+    const waiting = this.known.all().filter(({ callerGone }) => !callerGone);
+    const limit = new AbortController();
+    const work = Promise.all(waiting.map(({ settled }) => settled)).then(() => this.events.drained());
+    await Promise.race([work, this.shared.ports.clock.sleep(deadlineMs, limit.signal)]);
+    limit.abort();
+    this.#unsubscribe();
+    this.#stopped.abort();
+    for (const live of this.known.all()) live.wake();
+  }
+
+  #identify(plan: IntentPlan, { subject }: CallContext): ReturnType<typeof identify> {
+    const { ports, options } = this.shared;
+    const who = { namespace: options().namespace, accountId: this.session.accountId, subject };
+    return identify(plan, who, { wallMs: ports.clock.now(), entropy: ports.entropy });
+  }
+
+  #intentOf(
+    plan: IntentPlan,
+    context: CallContext,
+    identity: { readonly scope: string | undefined; readonly clientOrderId: string },
+  ): IntentRecord {
+    const { orders } = this.shared.options();
+    const body = { ...plan.body, client_order_id: identity.clientOrderId };
+    return {
+      kind: plan.kind,
+      accountId: this.session.accountId,
+      epoch: this.journal.epoch,
+      clientOrderId: identity.clientOrderId,
+      ...(identity.scope === undefined ? {} : { scope: identity.scope }),
+      fingerprint: plan.fingerprint,
+      path: plan.path,
+      body: JSON.stringify(body),
+      subject: context.subject,
+      requestId: context.requestId,
+      recordedAt: this.shared.ports.clock.now(),
+      maxAgeMs: maxAgeMsOf(body),
+      ambiguous: orders.ambiguous,
+      onLate: orders.onLate,
+      attempts: 1,
+      cancelRequested: false,
+    };
+  }
+
+  /** Journal and audit each sync their own file at the same time; the order waits for both. */
+  async #makeDurable(live: LiveIntent): Promise<boolean> {
+    const { ports } = this.shared;
+    const { intent } = live;
+    const { accountId, subject, requestId, clientOrderId, kind, path } = intent;
+    ports.crash.reach('K0');
+    const facts = { client_order_id: clientOrderId, kind, path, body: live.body };
+    const writes = [
+      this.journal.recordIntent(intent),
+      ports.audit.append({ kind: 'intent', accountId, subject, requestId, facts }),
+    ];
+    ports.crash.reach('K1');
+    const results = await Promise.allSettled(writes);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed === undefined) return true;
+    ports.log.error({ accountId, clientOrderId, cause: failed.reason as unknown }, 'order intent not written');
+    if (results[0]?.status === 'fulfilled') await this.#recordUnsent(live);
+    return false;
+  }
+
+  /** The journal has the intent and the audit does not: nothing was sent, and a successor must know. */
+  async #recordUnsent(live: LiveIntent): Promise<void> {
+    const { ports } = this.shared;
+    live.note({ kind: 'attempt', attempt: 1, result: { kind: 'not-sent', reason: 'audit', detail: 'not audited' } });
+    const outcome = outcomeOf(live.verdict, live.intent, ports.clock.now());
+    await this.journal.recordOutcome(live.clientOrderId, outcome).catch((cause: unknown) => {
+      ports.log.error({ clientOrderId: live.clientOrderId, cause }, 'order outcome not written');
+    });
+  }
+
+  #drive(
+    live: LiveIntent,
+    traceparent: string | undefined,
+    reduces: boolean,
+    run: (driver: IntentDriver) => Promise<void>,
+  ): void {
+    const { ports, options, cancelKnown } = this.shared;
+    const context: DriverContext = {
+      ports,
+      options,
+      session: this.session,
+      journal: this.journal,
+      stopped: this.stopped,
+      maySend: () => this.#maySend(reduces),
+      sweep: (since) => this.sweep(since),
+      heard: (reply) => this.#breaker.hear(reply),
+      cancelKnown: (known, brokerOrderId) => cancelKnown(this, known, brokerOrderId),
+      traceparent,
+    };
+    run(new IntentDriver(live, context)).then(
+      () => {
+        if (!this.stopped.aborted) this.known.remove(live);
+      },
+      (cause: unknown) => {
+        const { accountId } = this.session;
+        ports.log.error({ accountId, clientOrderId: live.clientOrderId, cause }, 'intent driver failed');
+        this.closeFor('An order of this account could not be followed to its end.');
+      },
+    );
+  }
+
+  #maySend(reduces: boolean): boolean {
+    const { ports } = this.shared;
+    const state = this.tradingState();
+    const allowed = state === 'ACTIVE' || (state === 'REDUCING' && reduces);
+    return allowed && !this.stopped.aborted && ports.fence.holds(this.session.accountId);
+  }
+
+  async #awaitAnswer(live: LiveIntent, context: CallContext): Promise<AccountAnswer> {
+    const { ports, options } = this.shared;
+    const waitMs = Math.max(0, Math.min(options().orders.answerDeadlineMs, context.budgetMs - ANSWER_MARGIN_MS));
+    const answered = new AbortController();
+    const outcome = await Promise.race([
+      live.settled,
+      ports.clock.sleep(waitMs, answered.signal).then(() => undefined),
+    ]);
+    answered.abort();
+    live.callerGone = true;
+    if (outcome === undefined) {
+      ports.meter.count('opitios_orders_answered_unknown_total');
+      return unknownAnswer(this.session.accountId, live.clientOrderId);
+    }
+    ports.crash.reach('K6');
+    return answerOf(outcome, false);
+  }
+
+  async #auditDenial(plan: IntentPlan, context: CallContext, denial: unknown): Promise<void> {
+    const { ports } = this.shared;
+    const { accountId } = this.session;
+    const { subject, requestId } = context;
+    const facts = { kind: plan.kind, body: plan.body, denial };
+    await ports.audit.append({ kind: 'denial', accountId, subject, requestId, facts }).catch((cause: unknown) => {
+      ports.log.error({ accountId, cause }, 'denial not audited');
+    });
+  }
+
+  #hear(update: TradeUpdate): void {
+    this.events.record(update);
+    this.note(update.order, 'stream');
+  }
+}
+
+function dryRun(plan: IntentPlan, intent: IntentRecord): AccountAnswer {
+  const method = plan.kind === 'replace' ? 'PATCH' : 'POST';
+  const { clientOrderId, path } = intent;
+  return jsonAnswer(200, {
+    dry_run: true,
+    client_order_id: clientOrderId,
+    method,
+    path,
+    body: JSON.parse(intent.body) as unknown,
+  });
+}

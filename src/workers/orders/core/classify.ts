@@ -1,0 +1,56 @@
+/** What one attempt proved: the table of RELIABILITY 2.3 over the session's replies and the broker's statuses. */
+import type { BrokerReply } from '../../accounts/account-session.js';
+import type { AttemptResult } from './evidence.js';
+import { isRecord, matchesIntent, readJson, readOrder, type BrokerOrder } from './order-match.js';
+
+/** In a complete, readable answer these say that this attempt did nothing. 408, 425 and 429 are not among them. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 406, 410, 413, 415, 422]);
+
+export interface SentIntent {
+  readonly kind: 'submit' | 'replace' | 'close';
+  readonly body: BrokerOrder;
+}
+
+export function classifyReply(reply: BrokerReply, intent: SentIntent): AttemptResult {
+  switch (reply.kind) {
+    case 'not-sent': {
+      const { reason, detail, retryAfterS } = reply;
+      return { kind: 'not-sent', reason, detail, ...(retryAfterS === undefined ? {} : { retryAfterS }) };
+    }
+    case 'ambiguous':
+      return { kind: 'ambiguous', detail: reply.detail };
+    case 'answered':
+      return classifyAnswer(reply, intent);
+  }
+}
+
+function classifyAnswer(reply: Extract<BrokerReply, { kind: 'answered' }>, intent: SentIntent): AttemptResult {
+  const { status, body, headers } = reply;
+  if (status === 429) {
+    const retryAfterS = readSeconds(headers['retry-after']);
+    return { kind: 'throttled', ...(retryAfterS === undefined ? {} : { retryAfterS }) };
+  }
+  if (status === 200 || status === 201) {
+    const order = readOrder(body);
+    // Another order's answer proves nothing about ours.
+    if (order === undefined || !matchesIntent(intent.body, order, intent.kind)) {
+      return { kind: 'ambiguous', detail: 'the answer does not describe the order that was sent' };
+    }
+    return { kind: 'accepted', order, body: new TextDecoder().decode(body) };
+  }
+  const said = readJson(body);
+  if (!REFUSALS.has(status) || !isRecord(said)) {
+    return { kind: 'ambiguous', detail: `the broker answered ${status} without a verdict` };
+  }
+  if (isDuplicateId(status, said)) return { kind: 'duplicate-id' };
+  return { kind: 'refused', status, alpaca: { status, ...said } };
+}
+
+/** The pair of status and code has other uses, so the field's name must appear too; its wording may change. */
+export function isDuplicateId(status: number, said: BrokerOrder): boolean {
+  return status === 422 && typeof said['message'] === 'string' && /client_order_id/i.test(said['message']);
+}
+
+function readSeconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}

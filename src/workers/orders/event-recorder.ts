@@ -1,0 +1,115 @@
+/**
+ * Numbers an account's trade updates, keeps them, then tells them, in that order; and sees to it that every fill reaches
+ * the audit trail once, even when the worker dies between journal and audit.
+ */
+import type { AccountJournal } from '../../kernel/journal/account-journal.js';
+import type { PendingFill } from '../../kernel/journal/records.js';
+import type { OrderEvent } from '../../kernel/domain/order-event.js';
+import type { TradeUpdate } from '../accounts/account-session.js';
+import { isRecord, type BrokerOrder } from './core/order-match.js';
+import type { DeskPorts } from './ports.js';
+
+export class EventRecorder {
+  /** Tells in the order of numbers, whatever the order of commits. */
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly journal: AccountJournal,
+    private readonly ports: DeskPorts,
+    private readonly tell: (event: OrderEvent) => void,
+  ) {}
+
+  record(update: TradeUpdate): void {
+    const fills = this.#fillsOf(update).filter(({ executionId }) => !this.journal.knowsExecution(executionId));
+    const { event: word, timestamp, data, reconciled } = update;
+    const { event, durable } = this.journal.appendEvent({ event: word, timestamp, data, reconciled }, fills);
+    this.ports.meter.count('opitios_order_events_total', { reconciled: String(reconciled) });
+    const kept = durable.then(
+      () => true,
+      (cause: unknown) => {
+        this.ports.log.error({ accountId: this.journal.accountId, seq: event.seq, cause }, 'order event not kept');
+        return false;
+      },
+    );
+    this.#tail = this.#tail.then(async () => {
+      const isKept = await kept;
+      this.tell(event);
+      if (isKept) for (const fill of fills) await this.#audit(fill);
+    });
+  }
+
+  /** Fills that a former owner kept and may not have audited: the trail itself is asked. */
+  async finishPendingFills(): Promise<void> {
+    const pending = this.journal.pendingFills();
+    const oldest = Math.min(...pending.map(({ at }) => at));
+    if (pending.length === 0) return;
+    const audited = new Set<unknown>();
+    const query = {
+      accountId: this.journal.accountId,
+      kinds: ['fill'] as const,
+      from: new Date(oldest - 60_000).toISOString(),
+    };
+    for await (const record of this.ports.audit.read(query)) audited.add(record.facts['execution_id']);
+    for (const fill of pending) {
+      if (audited.has(fill.executionId)) await this.#forgetPending(fill);
+      else await this.#audit(fill);
+    }
+  }
+
+  /** Resolves when everything recorded so far is kept, told and audited. */
+  async drained(): Promise<void> {
+    await this.#tail;
+  }
+
+  async #audit(fill: PendingFill): Promise<void> {
+    const { accountId } = this.journal;
+    try {
+      await this.ports.audit.append({ kind: 'fill', accountId, subject: 'system', facts: fill.facts });
+      await this.#forgetPending(fill);
+    } catch (cause) {
+      // It stays pending: the next owner, or the next start, writes it.
+      this.ports.log.error({ accountId, executionId: fill.executionId, cause }, 'fill not audited yet');
+    }
+  }
+
+  async #forgetPending(fill: PendingFill): Promise<void> {
+    await this.journal.fillAudited(fill.executionId);
+  }
+
+  #fillsOf(update: TradeUpdate): readonly PendingFill[] {
+    if (update.event !== 'fill' && update.event !== 'partial_fill') return [];
+    const data = readData(update.data);
+    const at = this.ports.clock.now();
+    const common = {
+      order_id: update.order['id'],
+      client_order_id: update.order['client_order_id'],
+      symbol: update.order['symbol'],
+      side: update.order['side'],
+      event_at: update.timestamp,
+      reconciled: update.reconciled,
+    };
+    if (update.executionId !== undefined) {
+      const facts = { ...common, execution_id: update.executionId, qty: data['qty'], price: data['price'] };
+      return [{ executionId: update.executionId, at, facts }];
+    }
+    // A multi-leg fill names one execution a leg.
+    const legs = Array.isArray(data['legs']) ? data['legs'].filter(isRecord) : [];
+    return legs.flatMap((leg) => {
+      const executionId = leg['execution_id'];
+      if (typeof executionId !== 'string') return [];
+      const { qty, price, symbol, order_id: orderId } = leg;
+      return [
+        { executionId, at, facts: { ...common, execution_id: executionId, qty, price, symbol, leg_order_id: orderId } },
+      ];
+    });
+  }
+}
+
+function readData(text: string): BrokerOrder {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : {};
+  } catch {
+    return {};
+  }
+}

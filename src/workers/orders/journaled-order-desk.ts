@@ -1,0 +1,253 @@
+/** The order desk of a worker: one account desk an account, and what they share. */
+import type { AccountAnswer, CallContext, TradingState } from '../../kernel/domain/account-request.js';
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import type { EventPosition, OrderEvent, ResumedEvents } from '../../kernel/domain/order-event.js';
+import type { AccountSession } from '../accounts/account-session.js';
+import { AccountDesk, type DeskShared } from './account-desk.js';
+import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
+import { readAudit } from './audit-desk.js';
+import { cancelAll, cancelOne, cancelWhenKnown } from './cancel-desk.js';
+import { closePosition } from './close-desk.js';
+import { planFingerprint } from './intent-plan.js';
+import type { LiveIntent } from './live-intent.js';
+import type { DeskRequest, OrderDesk } from './order-desk.js';
+import { SweepGate } from './order-sweep.js';
+import type { DeskOptions, DeskPorts, DeskSettings } from './ports.js';
+import { replaceOrder } from './replace-desk.js';
+
+const SWEEPS_AT_ONCE = 50;
+const PRUNE_EVERY_MS = 6 * 3_600_000;
+/** The broker's lookup may lag behind its own answer: this long ours stands in for it. */
+const ANSWER_STANDS_IN_MS = 15_000;
+
+export class JournaledOrderDesk implements OrderDesk {
+  readonly #desks = new Map<AccountId, AccountDesk>();
+  /** Accounts that are here and must not trade, with the reason. */
+  readonly #refused = new Map<AccountId, string>();
+  readonly #listeners = new Set<(event: OrderEvent) => void>();
+  readonly #shared: DeskShared;
+  #options: DeskOptions;
+  #stateOfAll: TradingState;
+  readonly #stopPruning: () => void;
+
+  constructor(
+    private readonly ports: DeskPorts,
+    options: DeskOptions,
+  ) {
+    this.#options = options;
+    this.#stateOfAll = ports.journal.tradingState()?.state ?? 'ACTIVE';
+    this.#shared = {
+      ports,
+      options: () => this.#options,
+      tradingStateOfAll: () => this.#stateOfAll,
+      sweeps: new SweepGate(SWEEPS_AT_ONCE),
+      tell: (event) => {
+        for (const listen of this.#listeners) listen(event);
+      },
+      cancelKnown: (desk, live, brokerOrderId) => {
+        cancelWhenKnown(desk, live, brokerOrderId).catch((cause: unknown) => {
+          ports.log.error({ clientOrderId: live.clientOrderId, cause }, 'queued cancel failed');
+        });
+      },
+    };
+    this.#stopPruning = this.#pruneEvery();
+  }
+
+  async adopt(session: AccountSession): Promise<void> {
+    const { accountId, epoch } = session;
+    try {
+      const desk = new AccountDesk(session, await this.ports.journal.adopt(accountId, epoch), this.#shared);
+      const open = desk.scan();
+      this.#desks.set(accountId, desk);
+      this.#refused.delete(accountId);
+      this.#recover(desk, open);
+    } catch (cause) {
+      const reason = refusalOf(cause);
+      this.#refused.set(accountId, reason);
+      this.ports.meter.count('opitios_orders_accounts_refused_total');
+      this.ports.log.error({ accountId, epoch, cause }, 'account may not trade');
+    }
+  }
+
+  async release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void> {
+    const desk = this.#desks.get(accountId);
+    this.#refused.delete(accountId);
+    if (desk === undefined) return;
+    await desk.release(options.deadlineMs);
+    if (this.#desks.get(accountId) === desk) this.#desks.delete(accountId);
+  }
+
+  async execute(request: DeskRequest, context: CallContext): Promise<AccountAnswer> {
+    const desk = this.#desks.get(request.accountId);
+    if (request.kind === 'read-audit') return this.#readAudit(request, context);
+    if (desk === undefined) {
+      return notSent('account', this.#refused.get(request.accountId) ?? 'The account has no desk here now.');
+    }
+    try {
+      return await this.#dispatch(desk, request, context);
+    } catch (cause) {
+      const { accountId } = request;
+      this.ports.log.error({ accountId, kind: request.kind, cause }, 'order request failed');
+      if (!(cause instanceof GatewayError) || cause.code !== 'JOURNAL_BROKEN') throw cause;
+      desk.closeFor(refusalOf(cause));
+      return notSent('journal', refusalOf(cause));
+    }
+  }
+
+  lookup(accountId: AccountId, clientOrderId: string): AccountAnswer | undefined {
+    const desk = this.#desks.get(accountId);
+    if (desk === undefined) return undefined;
+    if (desk.known.get(clientOrderId) !== undefined) return unknownAnswer(accountId, clientOrderId);
+    const intent = desk.journal.intent(clientOrderId);
+    const outcome = desk.journal.outcome(clientOrderId);
+    if (intent === undefined) return undefined;
+    if (outcome === undefined || outcome.state === 'ABANDONED_UNCONFIRMED')
+      return unknownAnswer(accountId, clientOrderId);
+    if (outcome.state !== 'ACKED' && outcome.state !== 'ACKED_LATE') return answerOf(outcome, true);
+    const isRecent = this.ports.clock.now() - outcome.at < ANSWER_STANDS_IN_MS;
+    const isShown = desk.session.mirror.orderByClientOrderId(clientOrderId) !== undefined;
+    if (isShown || !isRecent || outcome.answer.kind === 'problem') return undefined;
+    return jsonAnswer(200, JSON.parse(outcome.answer.body) as unknown);
+  }
+
+  tradingState(accountId: AccountId): TradingState {
+    return this.#desks.get(accountId)?.tradingState() ?? this.#stateOfAll;
+  }
+
+  openUnknown(accountId: AccountId): number {
+    return this.#desks.get(accountId)?.openUnknown() ?? 0;
+  }
+
+  onOrderEvent(listen: (event: OrderEvent) => void): () => void {
+    this.#listeners.add(listen);
+    return () => this.#listeners.delete(listen);
+  }
+
+  position(accountId: AccountId): EventPosition {
+    return this.#desks.get(accountId)?.journal.position() ?? { epoch: 0, seq: 0 };
+  }
+
+  eventsAfter(accountId: AccountId, after: EventPosition): ResumedEvents {
+    return this.#desks.get(accountId)?.journal.eventsAfter(after) ?? { events: [], gaps: [] };
+  }
+
+  /** Kept on disk and in force at once; orders whose first byte has not left are stopped. */
+  async setTradingStateForAll(state: TradingState, reason: string, subject: string): Promise<void> {
+    this.#stateOfAll = state;
+    await this.ports.audit.append({ kind: 'halt', subject, facts: { state, reason, accounts: '*' } });
+    await this.ports.journal.setTradingState({ state, reason, subject, at: this.ports.clock.now() });
+  }
+
+  /** In force for the next order; those under way go on as they began. */
+  reload(settings: DeskSettings): void {
+    this.#options = { ...this.#options, ...settings };
+  }
+
+  async close(options: { readonly deadlineMs: number }): Promise<void> {
+    this.#stopPruning();
+    await Promise.all([...this.#desks.keys()].map((accountId) => this.release(accountId, options)));
+  }
+
+  #dispatch(
+    desk: AccountDesk,
+    request: Exclude<DeskRequest, { readonly kind: 'read-audit' }>,
+    context: CallContext,
+  ): Promise<AccountAnswer> {
+    switch (request.kind) {
+      case 'submit-order':
+        return submitOrder(desk, request, context);
+      case 'replace-order':
+        return replaceOrder(desk, request, context);
+      case 'cancel-order':
+        return cancelOne(desk, request, context);
+      case 'cancel-all-orders':
+        return cancelAll(desk, request, context);
+      case 'close-position':
+        return closePosition(desk, request, context);
+      case 'set-trading-state':
+        return this.#setTradingState(desk, request, context);
+    }
+  }
+
+  /** A halt that cannot be audited is in force all the same; one that cannot be kept is told. */
+  async #setTradingState(
+    desk: AccountDesk,
+    request: Extract<DeskRequest, { readonly kind: 'set-trading-state' }>,
+    { subject, requestId }: CallContext,
+  ): Promise<AccountAnswer> {
+    const { accountId, state, reason } = request;
+    await desk.journal.setTradingState({ state, reason, subject, at: this.ports.clock.now() });
+    await this.ports.audit.append({ kind: 'halt', accountId, subject, requestId, facts: { state, reason } });
+    return jsonAnswer(200, { account_id: accountId, trading_state: desk.tradingState(), reason });
+  }
+
+  async #readAudit(
+    request: Extract<DeskRequest, { readonly kind: 'read-audit' }>,
+    context: CallContext,
+  ): Promise<AccountAnswer> {
+    try {
+      return await readAudit(this.ports.audit, request, context);
+    } catch (cause) {
+      this.ports.log.error({ accountId: request.accountId, cause }, 'audit trail not readable');
+      return problemAnswer('internal-error', 'The audit trail cannot be read now.');
+    }
+  }
+
+  /** The scan is done when this begins; what it finds is settled while new orders are taken already. */
+  #recover(desk: AccountDesk, open: readonly LiveIntent[]): void {
+    const { accountId } = desk.session;
+    desk.recover(open).catch((cause: unknown) => {
+      desk.closeFor(refusalOf(cause));
+      this.ports.log.error({ accountId, cause }, 'recovery failed');
+    });
+  }
+
+  #pruneEvery(): () => void {
+    let cancel: () => void = () => undefined;
+    const next = (): void => {
+      cancel = this.ports.clock.after(PRUNE_EVERY_MS, () => {
+        for (const desk of this.#desks.values()) this.#prune(desk);
+        next();
+      });
+    };
+    next();
+    return () => {
+      cancel();
+    };
+  }
+
+  #prune(desk: AccountDesk): void {
+    desk.journal.prune(this.ports.clock.now()).catch((cause: unknown) => {
+      this.ports.log.error({ accountId: desk.session.accountId, cause }, 'journal not pruned');
+    });
+  }
+}
+
+function submitOrder(
+  desk: AccountDesk,
+  request: Extract<DeskRequest, { readonly kind: 'submit-order' }>,
+  context: CallContext,
+): Promise<AccountAnswer> {
+  const route = `POST orders/${request.assetClass}`;
+  return desk.place(
+    {
+      kind: 'submit',
+      route,
+      path: '/v2/orders',
+      body: request.order,
+      fingerprint: planFingerprint('submit', route, request.order),
+      idempotencyKey: request.idempotencyKey,
+      dryRun: request.dryRun,
+    },
+    context,
+  );
+}
+
+function refusalOf(cause: unknown): string {
+  if (cause instanceof GatewayError && cause.code === 'JOURNAL_LOCKED')
+    return 'A newer owner of the account has written.';
+  if (cause instanceof GatewayError && cause.code === 'JOURNAL_BROKEN')
+    return 'The journal of this account is damaged.';
+  return 'The account could not be recovered.';
+}

@@ -1,0 +1,77 @@
+/** One intent without an outcome yet: its record, the evidence so far, and who waits for it. Holds no timer. */
+import type { IntentRecord, OutcomeRecord } from '../../kernel/journal/records.js';
+import { isRecord, matchesIntent, readJson, type BrokerOrder } from './core/order-match.js';
+import type { Evidence } from './core/evidence.js';
+import { judge, type Verdict } from './core/outcome.js';
+
+const EVIDENCE_MAX = 64;
+
+export class LiveIntent {
+  readonly body: BrokerOrder;
+  readonly settled: Promise<OutcomeRecord>;
+  /** True once a caller was told 202, or nobody waits: the same key then gets the 202 rather than a 409. */
+  callerGone = false;
+  #evidence: Evidence[] = [];
+  #verdict: Verdict = { state: 'NONE', late: false };
+  #resolve: (outcome: OutcomeRecord) => void = () => undefined;
+  #wake: AbortController | undefined;
+
+  constructor(public intent: IntentRecord) {
+    const body = readJson(new TextEncoder().encode(intent.body));
+    this.body = isRecord(body) ? body : {};
+    this.settled = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  get clientOrderId(): string {
+    return this.intent.clientOrderId;
+  }
+
+  get verdict(): Verdict {
+    return this.#verdict;
+  }
+
+  /** Unknown as callers see it: something may be at the broker, and nobody knows. */
+  get isOpenUnknown(): boolean {
+    return this.callerGone && (this.#verdict.state === 'UNKNOWN' || this.#verdict.state === 'EXISTS');
+  }
+
+  /** Adds evidence and wakes whoever waits for some. */
+  note(evidence: Evidence): void {
+    this.#evidence.push(evidence);
+    this.#verdict = judge(this.#evidence);
+    if (this.#evidence.length > EVIDENCE_MAX) this.#compact();
+    this.#wake?.abort();
+  }
+
+  /** An order that carries our id: ours if it matches the intent. */
+  noteOrder(order: BrokerOrder, channel: 'lookup' | 'list' | 'stream' | 'answer'): void {
+    if (order['client_order_id'] !== this.clientOrderId) return;
+    if (matchesIntent(this.body, order, this.intent.kind)) this.note({ kind: 'seen', channel, order });
+    else this.note({ kind: 'seen-other', order });
+  }
+
+  /** Many views of one order prove no more than the furthest of them. */
+  #compact(): void {
+    const { order } = this.#verdict;
+    const other = this.#evidence.find(({ kind }) => kind === 'seen-other');
+    this.#evidence = this.#evidence.filter(({ kind }) => kind !== 'seen' && kind !== 'seen-other');
+    if (other !== undefined) this.#evidence.push(other);
+    if (order !== undefined) this.#evidence.push({ kind: 'seen', channel: 'list', order });
+  }
+
+  /** Aborts at the next evidence; one waiter at a time. */
+  nextEvidence(): AbortSignal {
+    this.#wake = new AbortController();
+    return this.#wake.signal;
+  }
+
+  wake(): void {
+    this.#wake?.abort();
+  }
+
+  settle(outcome: OutcomeRecord): void {
+    this.#resolve(outcome);
+  }
+}

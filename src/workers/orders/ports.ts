@@ -1,0 +1,51 @@
+/** What the order desk is built from: its dependencies and its settings, for the composition root and for tests. */
+import type { AuditLog } from '../../kernel/audit/audit-log.js';
+import type { OrdersConfig, RiskConfig } from '../../kernel/config/gateway-config.js';
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { SlotJournal } from '../../kernel/journal/slot-journal.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
+import type { CrashPoints } from './crash-points.js';
+import type { Entropy } from './entropy.js';
+
+/** The newest quote of a symbol that can be had without a call. Decimals as strings. */
+export interface Mark {
+  readonly bidPrice: string;
+  readonly askPrice: string;
+  readonly ageMs: number;
+}
+
+export interface MarkSource {
+  quote(symbol: string): Mark | undefined;
+}
+
+/** Whether this instance still owns the account: asked synchronously right before the first byte of an order leaves. */
+export interface Fence {
+  holds(accountId: AccountId): boolean;
+}
+
+export interface DeskPorts {
+  readonly fence: Fence;
+  readonly journal: SlotJournal;
+  readonly audit: AuditLog;
+  readonly marks: MarkSource;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly crash: CrashPoints;
+  readonly log: Log;
+  readonly meter: Meter;
+}
+
+/** What a reload of the configuration may change while orders are under way. */
+export interface DeskSettings {
+  readonly orders: OrdersConfig;
+  readonly risk: RiskConfig;
+}
+
+export interface DeskOptions extends DeskSettings {
+  /** Part of every derived client order id: the same in all instances that may own the same accounts. */
+  readonly namespace: string;
+  /** For one attempt, its wait for the budget included. */
+  readonly attemptDeadlineMs: number;
+}
