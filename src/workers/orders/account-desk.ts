@@ -172,8 +172,12 @@ export class AccountDesk {
     const clientOrderId = order['client_order_id'];
     if (typeof clientOrderId !== 'string') return;
     const live = this.known.get(clientOrderId);
-    if (live !== undefined) live.noteOrder(order, channel);
-    else noteLateOrder(this, clientOrderId, order);
+    if (live !== undefined) {
+      live.noteOrder(order, channel);
+      return;
+    }
+    const unwanted = noteLateOrder(this.journal, this.shared.ports, order);
+    if (unwanted !== undefined) this.shared.cancelKnown(this, unwanted.live, unwanted.brokerOrderId);
   }
 
   /** Finishes what callers wait for, within the deadline, and lets go. Open intents stay in the journal for the next owner. */
