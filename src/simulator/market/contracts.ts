@@ -103,6 +103,8 @@ function strikesAround(spot: number, count: number): readonly number[] {
   return Array.from({ length: count }, (_, at) => (lowest + at) * step);
 }
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
 interface Terms {
   readonly expiration: string;
   readonly type: 'call' | 'put';
@@ -117,7 +119,7 @@ function contractOf(underlying: string, assetId: string, { expiration, type, str
   const interest = seedOf(symbol, 3);
   const before = dateText(lastTradingDay(today));
   const isTraded = interest % 11 !== 0;
-  const monthName = new Date(`${expiration}T00:00:00Z`).toLocaleString('en-US', { month: 'short', timeZone: 'UTC' });
+  const monthName = MONTHS[Number(month) - 1] ?? month;
   return {
     id: uuidOf(`contract ${symbol}`),
     symbol,

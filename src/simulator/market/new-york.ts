@@ -10,18 +10,29 @@ export const DAY_MS = 86_400_000;
 export const SESSION_OPEN_MINUTE = 570;
 export const SESSION_CLOSE_MINUTE = 960;
 
-const turns = new Map<number, readonly [number, number]>();
+/** Summer time of one year: from, until; and the UTC year that it holds for. */
+interface Year {
+  readonly start: number;
+  readonly end: number;
+  readonly summerFrom: number;
+  readonly summerUntil: number;
+}
 
-/** Milliseconds to add to UTC for New York's wall time. */
+let lastYear: Year = { start: 0, end: 0, summerFrom: 0, summerUntil: 0 };
+
+/** Milliseconds to add to UTC for New York's wall time. Neighbouring questions are of one year, so one is kept. */
 export function offsetAt(utcMs: number): number {
-  const year = new Date(utcMs).getUTCFullYear();
-  let turn = turns.get(year);
-  if (turn === undefined) {
-    // 2:00 local: 7:00 UTC before summer time, 6:00 UTC before it ends.
-    turn = [sunday(year, 2, 8) + 7 * HOUR_MS, sunday(year, 10, 1) + 6 * HOUR_MS];
-    turns.set(year, turn);
+  if (utcMs < lastYear.start || utcMs >= lastYear.end) {
+    const year = new Date(utcMs).getUTCFullYear();
+    lastYear = {
+      start: Date.UTC(year, 0, 1),
+      end: Date.UTC(year + 1, 0, 1),
+      // 2:00 local: 7:00 UTC before summer time, 6:00 UTC before it ends.
+      summerFrom: sunday(year, 2, 8) + 7 * HOUR_MS,
+      summerUntil: sunday(year, 10, 1) + 6 * HOUR_MS,
+    };
   }
-  return utcMs >= turn[0] && utcMs < turn[1] ? -4 * HOUR_MS : -5 * HOUR_MS;
+  return utcMs >= lastYear.summerFrom && utcMs < lastYear.summerUntil ? -4 * HOUR_MS : -5 * HOUR_MS;
 }
 
 /** First Sunday on or after a day of a month, as UTC midnight. */

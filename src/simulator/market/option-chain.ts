@@ -20,6 +20,8 @@ export interface OptionBook {
   impliedVolatility: number | undefined;
   /** Serialised snapshot and the minute it was made in; kept here by the REST side, dropped with every change. */
   text: { readonly minute: number; readonly json: string } | undefined;
+  /** Serialised bars and the minute they were made in: they change with time, not with the price. */
+  bars: { readonly minute: number; readonly json: string } | undefined;
   history: BarHistory | undefined;
   pinned: number | undefined;
   valuation: number;
@@ -40,6 +42,7 @@ export class OptionChain {
   #valuation = 1;
   #valuedAt: number;
   #spot: number;
+  #today = { day: 0, text: '' };
   /** Grows with every change anywhere in the chain: a page cached under an older number is stale. */
   changes = 1;
 
@@ -59,6 +62,7 @@ export class OptionChain {
       greeks: undefined,
       impliedVolatility: undefined,
       text: undefined,
+      bars: undefined,
       history: undefined,
       pinned: undefined,
       valuation: 0,
@@ -141,13 +145,19 @@ export class OptionChain {
       as: 1 + ((venue * 7) % 701),
       at,
     };
-    const isSilent = bid === 0 || seed % 13 === 0 || contract.expiration_date === dateText(dayOf(at.ms));
+    const isSilent = bid === 0 || seed % 13 === 0 || contract.expiration_date === this.#todayAt(at.ms);
     book.impliedVolatility = isSilent ? undefined : model.impliedVolatility;
     book.greeks = isSilent ? (seed % 97 === 0 ? null : undefined) : model.greeks;
     if (book.valuation === 0 && seed % 7 !== 0) book.trade = this.#tradeAt(book, Math.max(0.01, toCent(value)), at);
     book.valuation = this.#valuation;
     book.text = undefined;
     this.changes += 1;
+  }
+
+  #todayAt(ms: number): string {
+    const day = dayOf(ms);
+    if (day !== this.#today.day) this.#today = { day, text: dateText(day) };
+    return this.#today.text;
   }
 
   #tradeAt(book: OptionBook, price: number, at: Instant): Trade {

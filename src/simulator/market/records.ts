@@ -55,15 +55,16 @@ export function instantText({ ms, ns }: Instant): string {
   return fraction === '' ? `${seconds}Z` : `${seconds}.${fraction}Z`;
 }
 
-let cachedSecond = Number.NaN;
-let cachedText = '';
+/** Records share their seconds, so the texts of some are kept; all go when there are too many. */
+const SECONDS_KEPT = 4_096;
+const secondTexts = new Map<number, string>();
 
-/** Live records arrive thousands to a second, so the text of the last second is kept. */
 function secondText(ms: number): string {
   const second = Math.floor(ms / 1000);
-  if (second !== cachedSecond) {
-    cachedSecond = second;
-    cachedText = new Date(second * 1000).toISOString().slice(0, 19);
-  }
-  return cachedText;
+  const kept = secondTexts.get(second);
+  if (kept !== undefined) return kept;
+  const text = new Date(second * 1000).toISOString().slice(0, 19);
+  if (secondTexts.size >= SECONDS_KEPT) secondTexts.clear();
+  secondTexts.set(second, text);
+  return text;
 }

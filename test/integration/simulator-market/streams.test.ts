@@ -71,7 +71,7 @@ test('a wrong key is told 402 and closed', async () => {
 
 test('a key that is refused in the middle of a session loses the socket with 402', async () => {
   const client = await member('v2/iex');
-  expect(venue.streams.refuseKey(venue.key)).toBe(1);
+  venue.faults.refusedKeys.add(venue.key);
   expect(await client.next()).toEqual(error(402, 'auth failed'));
   await client.closed;
   const again = open('v2/iex');

@@ -20,7 +20,7 @@ import {
   writeToken,
 } from './query.js';
 import type { RouteContext } from './stock-routes.js';
-import { wireOptionQuote, wireOptionSnapshot, wireOptionTrade, type WireRecord } from './wire.js';
+import { wireOptionQuote, wireOptionBars, wireOptionValues, wireOptionTrade, type WireRecord } from './wire.js';
 
 const ROOT = '/v1beta1/options/';
 const PAGES_KEPT = 256;
@@ -121,9 +121,18 @@ export class OptionRoutes {
     const book = chain.fresh(stale);
     const minute = this.#minute();
     if (book.text?.minute === minute) return book.text.json;
-    const history = book.trade === undefined ? undefined : chain.history(book);
-    const json = JSON.stringify(wireOptionSnapshot(book, history?.latestMinute(), history?.latestDays() ?? []));
+    const values = JSON.stringify(wireOptionValues(book));
+    const bars = book.trade === undefined ? '{}' : this.#bars(chain, book, minute);
+    const json = bars === '{}' ? values : `${values.slice(0, -1)},${bars.slice(1)}`;
     book.text = { minute, json };
+    return json;
+  }
+
+  #bars(chain: OptionChain, book: OptionBook, minute: number): string {
+    if (book.bars?.minute === minute) return book.bars.json;
+    const history = chain.history(book);
+    const json = JSON.stringify(wireOptionBars(history.latestMinute(), history.latestDays()));
+    book.bars = { minute, json };
     return json;
   }
 

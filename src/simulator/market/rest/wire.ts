@@ -33,16 +33,21 @@ export function wireOptionTrade({ p, s, at, x }: Trade): WireRecord {
   return { c: 'I', p, s, t: instantText(at), x };
 }
 
-/** Whatever a contract lacks is left out; undefined fields vanish when serialised. */
-export function wireOptionSnapshot(book: OptionBook, minute: Bar | undefined, days: readonly Bar[]): WireRecord {
-  const hasTraded = book.trade !== undefined;
+/** What of a snapshot follows the price. What a contract lacks is left out: undefined vanishes when serialised. */
+export function wireOptionValues(book: OptionBook): WireRecord {
   return {
-    dailyBar: hasTraded && days[0] ? wireBar(days[0]) : undefined,
     greeks: book.greeks,
     impliedVolatility: book.impliedVolatility,
     latestQuote: wireOptionQuote(book.quote),
     latestTrade: book.trade && wireOptionTrade(book.trade),
-    minuteBar: hasTraded && minute ? wireBar(minute) : undefined,
-    prevDailyBar: hasTraded && days[1] ? wireBar(days[1]) : undefined,
+  };
+}
+
+/** What of a snapshot follows the time. */
+export function wireOptionBars(minute: Bar | undefined, days: readonly Bar[]): WireRecord {
+  return {
+    dailyBar: days[0] && wireBar(days[0]),
+    minuteBar: minute && wireBar(minute),
+    prevDailyBar: days[1] && wireBar(days[1]),
   };
 }

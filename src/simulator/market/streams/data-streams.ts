@@ -61,6 +61,7 @@ export class DataStreams implements StreamMount, SessionHost {
     this.clock = parts.clock;
     const perMessageDeflate = parts.compress ?? false;
     this.#server = new WebSocketServer({ noServer: true, autoPong: false, perMessageDeflate });
+    parts.faults.refusedKeys.onRefuse((key) => this.#throwOut(key));
     this.#stopListening = parts.market.onUpdates((updates) => this.#publish(updates));
   }
 
@@ -83,18 +84,6 @@ export class DataStreams implements StreamMount, SessionHost {
   /** Cuts every connection of one feed, e.g. `v2/iex`. */
   dropFeed(feed: string, abrupt: boolean): number {
     return this.#dropWhere((session) => session.feed === feed, abrupt);
-  }
-
-  /** Refuses a key from now on, on streams and REST, and throws its sessions out with 402. */
-  refuseKey(key: string): number {
-    this.#parts.faults.refusedKeys.add(key);
-    let refused = 0;
-    for (const session of [...this.#sessions]) {
-      if (session.key !== key) continue;
-      refused += 1;
-      session.refuse(402);
-    }
-    return refused;
   }
 
   /** Open and authenticated sessions of a feed, or of all. */
@@ -174,6 +163,10 @@ export class DataStreams implements StreamMount, SessionHost {
     const key = req.headers['apca-api-key-id'];
     const secret = req.headers['apca-api-secret-key'];
     if (typeof key === 'string' && typeof secret === 'string') session.authenticate(key, secret);
+  }
+
+  #throwOut(key: string): void {
+    for (const session of [...this.#sessions]) if (session.key === key) session.refuse(402);
   }
 
   #dropWhere(isMeant: (session: DataSession) => boolean, abrupt: boolean): number {
