@@ -16,20 +16,36 @@ import { isMapping, parseYaml, readYamlFile } from './yaml.js';
 
 /** @throws GatewayError CONFIG_INVALID with facts `{file, problems}`: every problem, not the first one. */
 export async function loadConfig(file: string, environment: Environment): Promise<GatewayConfig> {
+  const { config, path } = await loadDraft(file, environment);
+  const production = environment['NODE_ENV'] === 'production';
+  const problems = [...crossChecks(config, production), ...(await missingFiles(config))];
+  if (problems.length > 0) throw configInvalid(path, problems);
+  return config;
+}
+
+export interface ConfigDraft {
+  readonly config: GatewayConfig;
+  /** Absolute. */
+  readonly path: string;
+  /** Where the accounts live: the file itself or its accounts_file. */
+  readonly accountsPath: string;
+}
+
+/**
+ * The configuration with every key in shape, before the rules between keys: for the commands that repair what breaks
+ * one (a plain text secret, a missing key).
+ * @throws GatewayError CONFIG_INVALID
+ */
+export async function loadDraft(file: string, environment: Environment): Promise<ConfigDraft> {
   const path = resolve(file);
-  const directory = dirname(path);
   const input = await readYamlFile(path);
   for (const override of overridesFrom(environment)) apply(input, override);
-  await addAccountsFile(input, path);
+  const accountsPath = await addAccountsFile(input, path);
   const { value, problems } = validate(configSchema, input);
   const missing = missingAccounts(input);
   if (problems.length + missing.length > 0) throw configInvalid(path, [...problems, ...missing]);
   await addSecretFile(value, path);
-  const config = compile(value, directory);
-  const production = environment['NODE_ENV'] === 'production';
-  const crossed = [...crossChecks(config, production), ...(await missingFiles(config))];
-  if (crossed.length > 0) throw configInvalid(path, crossed);
-  return config;
+  return { config: compile(value, dirname(path)), path, accountsPath };
 }
 
 /** Sets one key from the environment. Parts are matched without regard to case; names of the operator's keep theirs. */
@@ -52,9 +68,9 @@ function apply(input: Record<string, unknown>, { path, text, variable }: Overrid
   owner[name] = takesText(configSchema, found) ? text : parseYaml(variable, text);
 }
 
-async function addAccountsFile(input: Record<string, unknown>, file: string): Promise<void> {
+async function addAccountsFile(input: Record<string, unknown>, file: string): Promise<string> {
   const named = input['accounts_file'];
-  if (typeof named !== 'string' || named === '') return;
+  if (typeof named !== 'string' || named === '') return file;
   const accountsFile = resolve(dirname(file), named);
   const accounts = await readYamlFile(accountsFile);
   const { problems } = validate(accountsFileSchema, accounts);
@@ -63,6 +79,7 @@ async function addAccountsFile(input: Record<string, unknown>, file: string): Pr
     .map((key): ConfigProblem => ({ path: key, reason: `stands in ${file} too` }));
   if (problems.length + doubled.length > 0) throw configInvalid(accountsFile, [...problems, ...doubled]);
   Object.assign(input, accounts);
+  return accountsFile;
 }
 
 function missingAccounts(input: Readonly<Record<string, unknown>>): readonly ConfigProblem[] {

@@ -2,6 +2,7 @@
  * Opens and seals the secrets of the configuration. Knows the key in use and, while a rotation is under way, the one before.
  * Keeps no opened secret.
  */
+import { existsSync } from 'node:fs';
 import { GatewayError } from '../domain/errors.js';
 import {
   cannotOpen,
@@ -120,9 +121,20 @@ export async function openKeyring(source: KeyringSource): Promise<Keyring> {
   if (source.keyFile !== undefined) sources.push(new RawKey(await readPrivateFile(source.keyFile), source.keyFile));
   if (source.keyFd !== undefined) sources.push(new RawKey(readDescriptor(source.keyFd), `descriptor ${source.keyFd}`));
   if (source.passphraseFile !== undefined) sources.push(await passphraseKey(source.passphraseFile));
-  if (source.previousKeyFile !== undefined)
-    sources.push(new RawKey(await readPrivateFile(source.previousKeyFile), source.previousKeyFile));
+  const previous = source.previousKeyFile ?? rotationLeftover(source.keyFile);
+  if (previous !== undefined) sources.push(new RawKey(await readPrivateFile(previous), previous));
   return new Keyring(sources);
+}
+
+/** `opitios rotate-key` keeps the old key here until every value is under the new one; a crash leaves it. */
+export function previousKeyOf(keyFile: string): string {
+  return `${keyFile}.previous`;
+}
+
+function rotationLeftover(keyFile: string | undefined): string | undefined {
+  if (keyFile === undefined) return undefined;
+  const previous = previousKeyOf(keyFile);
+  return existsSync(previous) ? previous : undefined;
 }
 
 const PASSPHRASE_MIN = 12;

@@ -1,0 +1,57 @@
+/** What most commands begin with: the configuration file, checked, and its keys. Starts nothing. */
+import { configFileFrom, readEnvironment } from '../kernel/config/environment.js';
+import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import { loadConfig } from '../kernel/config/load-config.js';
+import { configInvalid, type ConfigProblem } from '../kernel/config/problems.js';
+import { GatewayError } from '../kernel/domain/errors.js';
+import { AUTH_SECRET, openKeyring, type Keyring, type SecretPlace } from '../kernel/secrets/keyring.js';
+
+export interface ConfigOption {
+  readonly config?: string;
+}
+
+export interface Session {
+  readonly file: string;
+  readonly config: GatewayConfig;
+  readonly keyring: Keyring;
+}
+
+export function configFileOf(options: ConfigOption): string {
+  return configFileFrom(options.config, readEnvironment());
+}
+
+/** @throws GatewayError CONFIG_INVALID, SECRET_INVALID */
+export async function openSession(options: ConfigOption): Promise<Session> {
+  const file = configFileOf(options);
+  const config = await loadConfig(file, readEnvironment());
+  return { file, config, keyring: await openKeyring(config.secrets) };
+}
+
+/** Opens every secret and keeps none. @throws GatewayError CONFIG_INVALID naming each one that does not open. */
+export async function checkSecrets({ file, config, keyring }: Session): Promise<void> {
+  const problems: ConfigProblem[] = [];
+  const check = async (path: string, text: string, place: SecretPlace): Promise<void> => {
+    try {
+      await keyring.reveal(text, place);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      problems.push({ path, reason: 'does not open with the configured key' });
+    }
+  };
+  if (config.auth.secret !== undefined) await check('auth.secret', config.auth.secret, AUTH_SECRET);
+  const all = [
+    { path: 'master_account', account: config.masterAccount },
+    ...config.tradingAccounts.map((account, index) => ({ path: `trading_accounts[${index}]`, account })),
+  ];
+  for (const { path, account } of all) {
+    const { accountId } = account;
+    await check(`${path}.api_key`, account.apiKey, { accountId, field: 'api_key' });
+    await check(`${path}.secret_key`, account.secretKey, { accountId, field: 'secret_key' });
+  }
+  if (problems.length > 0) throw configInvalid(file, problems);
+}
+
+/** The HS256 secret, opened; undefined where tokens are signed by somebody else's key. */
+export async function authSecret({ config, keyring }: Session): Promise<string | undefined> {
+  return config.auth.secret === undefined ? undefined : keyring.reveal(config.auth.secret, AUTH_SECRET);
+}
