@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { MASTER_ACCOUNT_ID } from '../src/kernel/domain/identifiers.js';
 import { silentLog } from '../src/kernel/runtime/log.js';
 import { silentMeter } from '../src/kernel/runtime/meter.js';
 import { SystemClock } from '../src/kernel/runtime/system-clock.js';
@@ -17,8 +16,8 @@ import { runTask } from '../src/threads/run-task.js';
 import { createBatch } from '../src/workers/market-data/batch.js';
 import { MarketData } from '../src/workers/market-data/market-data.js';
 import type { MarketDataAnswer } from '../src/workers/market-data/market-data-door.js';
-import { SocketUpstream, UpstreamPools } from '../src/workers/market-data/socket-upstream.js';
 import { MemoryNetwork } from '../test/support/memory-mesh.js';
+import { SimulatedPools } from '../test/support/upstream-pools.js';
 
 export const isBenchmark = true;
 
@@ -50,8 +49,8 @@ try {
 async function measure(broker: Simulator, threadCount: number): Promise<void> {
   console.log(`\n== ${threadCount === 0 ? 'threads off' : `${String(threadCount)} threads`}`);
   const directory = mkdtempSync(join(tmpdir(), 'opitios-bench-batch-'));
-  const pools = new UpstreamPools(8);
   const clock = new SystemClock();
+  const pools = new SimulatedPools(broker, clock);
   const marketData = new MarketData({
     settings: {
       feed: 'iex',
@@ -77,9 +76,7 @@ async function measure(broker: Simulator, threadCount: number): Promise<void> {
     runTask,
   });
   marketData.start();
-  const { endpoints, master } = broker;
-  const origins = { data: endpoints.data, trading: endpoints.trading, streamData: endpoints.streamData };
-  marketData.becomeHub([new SocketUpstream({ accountId: MASTER_ACCOUNT_ID, ...master }, origins, pools, clock)]);
+  marketData.becomeHub(pools.accounts([]));
   try {
     const symbols = broker.market
       .assets()
@@ -87,7 +84,7 @@ async function measure(broker: Simulator, threadCount: number): Promise<void> {
       .slice(0, 1_000);
     await warmBatches(marketData, symbols);
     for (const underlying of ['AAPL', 'SPY']) await chain(marketData, underlying);
-    await underLoad(marketData, symbols, await pagesOf(broker, 'SPY', pools), threadCount);
+    await underLoad(marketData, symbols, await pagesOf(broker, 'SPY'), threadCount);
   } finally {
     await marketData.close();
     await pools.close();
@@ -122,14 +119,14 @@ async function chain(marketData: MarketData, underlying: string): Promise<void> 
 }
 
 /** The broker's own pages, so that the load below does not measure the simulator. */
-async function pagesOf(broker: Simulator, underlying: string, pools: UpstreamPools): Promise<readonly Uint8Array[]> {
+async function pagesOf(broker: Simulator, underlying: string): Promise<readonly Uint8Array[]> {
   const pages: Uint8Array[] = [];
   let token: string | null = null;
   do {
     const path: string = `/v1beta1/options/snapshots/${underlying}?limit=1000${token === null ? '' : `&page_token=${token}`}`;
     const headers = { 'APCA-API-KEY-ID': broker.master.apiKey, 'APCA-API-SECRET-KEY': broker.master.secretKey };
-    const answer = await pools.of(broker.endpoints.data).request({ method: 'GET', path, headers });
-    const page = new Uint8Array(await answer.body.arrayBuffer());
+    const answer = await fetch(broker.endpoints.data + path, { headers });
+    const page = new Uint8Array(await answer.arrayBuffer());
     pages.push(page);
     token = (JSON.parse(Buffer.from(page).toString()) as { next_page_token: string | null }).next_page_token;
   } while (token !== null);

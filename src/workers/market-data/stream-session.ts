@@ -267,12 +267,15 @@ export class StreamSession {
     }
   }
 
+  /** Of one channel, as above. */
   #superfluous(): readonly Item[] {
-    return CHANNELS.flatMap((channel) => {
+    for (const channel of CHANNELS) {
       const wanted = this.parts.wanted(channel);
       const confirmed = this.#confirmed.get(channel) ?? new Set<string>();
-      return [...confirmed].filter((symbol) => !wanted.has(symbol)).map((symbol): Item => [channel, symbol]);
-    });
+      const gone = [...confirmed].filter((symbol) => !wanted.has(symbol));
+      if (gone.length > 0) return gone.map((symbol): Item => [channel, symbol]);
+    }
+    return [];
   }
 
   #missing(): (readonly Item[])[] {
@@ -285,11 +288,13 @@ export class StreamSession {
         if (confirmed?.has(symbol) !== true && !isRefused) items.push([channel, symbol]);
       }
     }
-    const messages: (readonly Item[])[] = [];
-    for (let from = 0; from < items.length; from += SYMBOLS_PER_MESSAGE) {
-      messages.push(items.slice(from, from + SYMBOLS_PER_MESSAGE));
-    }
-    return messages;
+    // One channel a message: the wire sends each channel apart, and each has an answer of its own.
+    return CHANNELS.flatMap((channel) => {
+      const own = items.filter(([other]) => other === channel);
+      return Array.from({ length: Math.ceil(own.length / SYMBOLS_PER_MESSAGE) }, (_, index) =>
+        own.slice(index * SYMBOLS_PER_MESSAGE, (index + 1) * SYMBOLS_PER_MESSAGE),
+      );
+    });
   }
 
   #settleOutstanding(): void {

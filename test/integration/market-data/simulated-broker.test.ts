@@ -1,9 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { MASTER_ACCOUNT_ID, parseAccountId } from '../../../src/kernel/domain/identifiers.js';
 import { SystemClock } from '../../../src/kernel/runtime/system-clock.js';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/simulator.js';
 import type { MarketData } from '../../../src/workers/market-data/market-data.js';
-import { SocketUpstream, UpstreamPools } from '../../../src/workers/market-data/socket-upstream.js';
+import { SimulatedPools } from '../../support/upstream-pools.js';
 import { eventually } from '../../support/eventually.js';
 import { bodyOf, CONTEXT, MarketWorkers, type MarketWorkersOptions } from '../../support/market-workers.js';
 import { aSimulator } from '../../support/simulator.js';
@@ -12,7 +11,7 @@ const SYMBOLS = Array.from({ length: 20 }, (_, index) => `SIM${String.fromCharCo
 const THREADS_ENTRY = new URL('../../../dist/threads/main.js', import.meta.url).pathname;
 
 let simulator: Simulator;
-let pools: UpstreamPools;
+let pools: SimulatedPools;
 let workers: MarketWorkers;
 let reader: MarketData;
 
@@ -24,19 +23,13 @@ afterEach(async () => {
 
 async function start(options: SimulatorOptions = {}, workerOptions: MarketWorkersOptions = {}): Promise<void> {
   simulator = await aSimulator({ symbols: SYMBOLS, ...options });
-  pools = new UpstreamPools(4);
   workers = new MarketWorkers(workerOptions);
   workers.start(0);
   reader = workers.start(1);
   const [account] = simulator.accounts;
   if (account === undefined) throw new TypeError('no account');
-  const { endpoints, master } = simulator;
-  const origins = { data: endpoints.data, trading: endpoints.trading, streamData: endpoints.streamData };
-  const clock = new SystemClock();
-  workers.makeHub(0, [
-    new SocketUpstream({ accountId: MASTER_ACCOUNT_ID, ...master }, origins, pools, clock),
-    new SocketUpstream({ ...account, accountId: parseAccountId(account.accountId) }, origins, pools, clock),
-  ]);
+  pools = new SimulatedPools(simulator, new SystemClock());
+  workers.makeHub(0, pools.accounts([account]));
 }
 
 function asked(path: string): number {

@@ -1,0 +1,77 @@
+/**
+ * The broker's data side of one key pair, on the wire of workers/alpaca: pools are shared with the account sessions of
+ * this worker where the origin is the same. One attempt, one connection; it decides nothing.
+ */
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { AccountGrant } from '../../kernel/ipc/control.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { BrokerPool } from '../alpaca/broker-pool.js';
+import { BrokerWire, type KeyPair } from '../alpaca/broker-wire.js';
+import { openDataStream } from '../alpaca/data-stream.js';
+import type { DataStream, DataWire, StreamEvents, UpstreamAccount, UpstreamHost, WireReply } from './upstream.js';
+
+export interface AlpacaUpstreamParts {
+  /** From the configuration: `alpaca.endpoints`. */
+  readonly endpoints: {
+    readonly tradingPaper: string;
+    readonly tradingLive: string;
+    readonly data: string;
+    /** Such as wss://stream.data.alpaca.markets, without a feed. */
+    readonly streamData: string;
+  };
+  /** The worker's one pool of an origin. Whoever made it closes it. */
+  readonly poolOf: (origin: string) => BrokerPool;
+  readonly clock: Clock;
+}
+
+const OPEN_TIMEOUT_MS = 8_000;
+const PING_INTERVAL_MS = 5_000;
+
+/** The master and its stand-ins as the hub takes them. Keys are plain text here. */
+export function upstreamAccounts(
+  master: AccountGrant,
+  parts: AlpacaUpstreamParts,
+): readonly [UpstreamAccount, ...UpstreamAccount[]] {
+  const standIns = (master.standIns ?? []).map((grant) => new AlpacaUpstream(grant, parts));
+  return [new AlpacaUpstream(master, parts), ...standIns];
+}
+
+export class AlpacaUpstream implements UpstreamAccount {
+  readonly accountId: AccountId;
+  readonly wire: DataWire;
+  readonly #keys: KeyPair;
+  readonly #wires: Readonly<Record<UpstreamHost, BrokerWire>>;
+
+  constructor(
+    grant: Pick<AccountGrant, 'accountId' | 'apiKey' | 'secretKey' | 'paperTrading'>,
+    private readonly parts: AlpacaUpstreamParts,
+  ) {
+    this.accountId = grant.accountId;
+    this.#keys = { keyId: grant.apiKey, secretKey: grant.secretKey };
+    const { endpoints, poolOf } = parts;
+    const trading = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
+    this.#wires = {
+      data: new BrokerWire(poolOf(endpoints.data), endpoints.data, this.#keys),
+      trading: new BrokerWire(poolOf(trading), trading, this.#keys),
+    };
+    this.wire = { get: (host, path, { deadlineMs }) => this.#get(host, path, deadlineMs) };
+  }
+
+  openStream(path: string, events: StreamEvents): DataStream {
+    const url = `${this.parts.endpoints.streamData.replace(/\/+$/, '')}/${path}`;
+    const options = {
+      url,
+      keys: this.#keys,
+      openTimeoutMs: OPEN_TIMEOUT_MS,
+      pingIntervalMs: PING_INTERVAL_MS,
+    };
+    return openDataStream(options, events, this.parts.clock);
+  }
+
+  async #get(host: UpstreamHost, path: string, deadlineMs: number): Promise<WireReply> {
+    const result = await this.#wires[host].send({ method: 'GET', path, deadlineMs });
+    if (result.kind === 'answered') return result;
+    const isTimeout = result.detail === 'deadline';
+    return { kind: 'failed', isTimeout, detail: isTimeout ? 'no answer in time' : result.detail };
+  }
+}
