@@ -52,7 +52,7 @@ export interface HubState {
   readonly op: 'state';
   /** New with every hub: a worker that sees a new one announces what it wants. */
   readonly hubId: string;
-  /** Rises with every change of `live` and `gap`; without a change both are left out. */
+  /** Rises with every change of `live` and `gap`; both are left out of most beats that change nothing. */
   readonly version: number;
   readonly live?: LiveSymbols;
   /** Subscribed, but their stream is down or not caught up. */

@@ -56,6 +56,7 @@ export interface HubParts {
 }
 
 const BEAT_MS = 1_000;
+const WHOLE_EVERY_BEATS = 2;
 /** A change is told soon, many changes together. */
 const TELL_AFTER_MS = 20;
 const CACHE_BYTES_MAX = 96 * 1_048_576;
@@ -186,7 +187,8 @@ export class MarketDataHub {
     const { clock } = this.parts;
     let beats = 0;
     while (!this.#stop.signal.aborted) {
-      this.#tell();
+      // The whole again now and then: a worker whose queue was full has missed a change.
+      this.#tell(beats % WHOLE_EVERY_BEATS === 0);
       for (const source of this.#sources.dueForProbe()) void this.#probe(source);
       if (this.#book.adapt()) this.#streams.sync();
       this.#streams.retryPending();
@@ -200,6 +202,7 @@ export class MarketDataHub {
   async #probe(source: Source): Promise<void> {
     // Not due again while this runs.
     this.#sources.probing(source);
+    if ((await source.dataBudget.take(0)).kind === 'refused') return;
     const { feed } = this.parts.settings;
     const path = `/v2/stocks/quotes/latest?symbols=SPY&feed=${encodeURIComponent(feed)}`;
     const reply = await source.account.wire.get('data', path, { deadlineMs: PROBE_TIMEOUT_MS });
@@ -214,8 +217,8 @@ export class MarketDataHub {
     });
   }
 
-  #tell(): void {
-    const isChanged = this.#streams.version() !== this.#toldVersion;
+  #tell(whole = false): void {
+    const isChanged = whole || this.#streams.version() !== this.#toldVersion;
     this.#toldVersion = this.#streams.version();
     const state = this.#state(isChanged);
     this.parts.stateHere(state);

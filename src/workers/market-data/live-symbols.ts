@@ -33,12 +33,13 @@ export class LiveSymbolsView {
       this.#hubId = state.hubId;
       this.#version = -1;
     }
-    this.#heardAt = this.clock.monotonicMs();
-    if (state.version !== this.#version && state.live !== undefined) {
+    if (state.live !== undefined) {
       this.#version = state.version;
       this.#live = setsOf(state.live);
       this.#gap = setsOf(state.gap ?? {});
     }
+    // A beat of a version that never arrived proves nothing about the one that we hold: it grows old until the whole comes.
+    if (state.version === this.#version) this.#heardAt = this.clock.monotonicMs();
     return isNew;
   }
 
