@@ -16,7 +16,7 @@ module.exports = {
     forbid(
       'workers-see-only-task-types',
       'Work crosses to a thread as data.',
-      { path: '^src/workers/', pathNot: '^src/workers/(main[.]ts$|compose/)' },
+      { path: '^src/workers/', pathNot: '^src/workers/main[.]ts$' },
       { path: '^src/(primary|simulator|cli)/|^src/threads/(?!tasks[.]ts$)' },
     ),
     forbid(
