@@ -8,6 +8,7 @@ export type GatewayErrorCode =
   | 'CONFIG_INVALID'
   | 'DEADLINE_EXCEEDED'
   | 'FRAME_INVALID'
+  | 'INSTANCE_LOCKED'
   | 'JOURNAL_BROKEN'
   | 'JOURNAL_LOCKED'
   | 'MESSAGE_INVALID'
@@ -18,7 +19,8 @@ export type GatewayErrorCode =
   | 'SHARED_MEMORY_BROKEN'
   | 'TOKEN_INVALID'
   | 'UPSTREAM_NOT_SENT'
-  | 'UPSTREAM_AMBIGUOUS';
+  | 'UPSTREAM_AMBIGUOUS'
+  | 'WORKER_FAILED';
 
 /** The code is stable and the facts are fields; the message is for people and may change. */
 export class GatewayError extends Error {

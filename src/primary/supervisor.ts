@@ -1,0 +1,288 @@
+/**
+ * Keeps one living worker in every slot. A silent worker is killed; its accounts are given away only after the kernel
+ * has said that it ended (RELIABILITY O2). The next worker takes the same slot and accounts under a new epoch.
+ */
+import { GatewayError } from '../kernel/domain/errors.js';
+import type { AccountId } from '../kernel/domain/identifiers.js';
+import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
+import type { Clock } from '../kernel/runtime/clock.js';
+import type { Log } from '../kernel/runtime/log.js';
+import type { Meter } from '../kernel/runtime/meter.js';
+import type { AssignmentTable } from './assignment.js';
+import type { Ownership } from './partition.js';
+import { RestartPolicy } from './restart-policy.js';
+import type { EndCause, ProcessEvents, WorkerProcess } from './worker-process.js';
+
+export interface SupervisorParts {
+  readonly fork: (events: ProcessEvents) => WorkerProcess;
+  readonly table: AssignmentTable;
+  /** Opens the secrets of what the slot owns now. */
+  readonly startMessage: (slot: number) => Promise<PrimaryMessage>;
+  readonly onMessage: (from: WorkerProcess, message: WorkerMessage) => void;
+  readonly onEnd: (ended: WorkerProcess) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Meter;
+}
+
+export interface SupervisorOptions {
+  readonly workers: number;
+  readonly warmSpare: boolean;
+}
+
+const BEAT_MS = 250;
+/** Silent for this many beats is dead; a worker that starts may be busy with a thousand handshakes. */
+const MISSED_MAX = 4;
+const MISSED_MAX_STARTING = 60;
+const HELLO_MS = 30_000;
+const START_MS = 300_000;
+const RELEASE_MS = 5_000;
+const DRAIN_MS = 12_000;
+
+export class Supervisor {
+  readonly #processes = new Set<WorkerProcess>();
+  readonly #active = new Map<number, WorkerProcess>();
+  readonly #released = new WeakSet<WorkerProcess>();
+  readonly #policy: RestartPolicy;
+  readonly #stop = new AbortController();
+  #spare: WorkerProcess | undefined;
+  #rolling: Promise<void> | undefined;
+  #startFailure: GatewayError | undefined;
+  #hasBeenReady = false;
+
+  constructor(
+    private readonly parts: SupervisorParts,
+    private readonly options: SupervisorOptions,
+  ) {
+    this.#policy = new RestartPolicy(parts.clock);
+  }
+
+  /** One more than there are workers: a rolling restart needs room for the next one beside the last. */
+  slots(): readonly number[] {
+    return Array.from({ length: this.options.workers + 1 }, (_, slot) => slot);
+  }
+
+  active(): ReadonlyMap<number, WorkerProcess> {
+    return this.#active;
+  }
+
+  get isStopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Slots without a ready worker. */
+  missing(): readonly number[] {
+    const ready = [...this.#active].filter(([, one]) => one.phase === 'ready');
+    if (ready.length >= this.options.workers) return [];
+    return [...this.#active].filter(([, one]) => one.phase !== 'ready').map(([slot]) => slot);
+  }
+
+  isCrashLooping(): boolean {
+    return this.#policy.isLooping();
+  }
+
+  /** The table is partitioned already. @throws GatewayError WORKER_FAILED when a worker says that it cannot start */
+  async start(): Promise<number> {
+    void this.#watch();
+    const slots = this.slots().slice(0, this.options.workers);
+    await Promise.all(slots.map((slot) => this.#fill(slot)));
+    await Promise.all(slots.map((slot) => this.#untilReady(slot)));
+    if (this.#startFailure !== undefined) throw this.#startFailure;
+    this.#hasBeenReady = true;
+    this.#keepSpare();
+    return [...this.#active.values()][0]?.port ?? 0;
+  }
+
+  broadcast(message: PrimaryMessage): void {
+    for (const one of this.#active.values()) one.send(message);
+  }
+
+  announceOwnership(): void {
+    this.broadcast({ kind: 'ownership', table: this.parts.table.table() });
+  }
+
+  /** Every worker lets go of these accounts, or is dead. */
+  async release(moves: Ownership): Promise<void> {
+    const bySlot = new Map<number, AccountId[]>();
+    for (const [accountId, slot] of moves) bySlot.set(slot, [...(bySlot.get(slot) ?? []), accountId]);
+    await Promise.all(
+      [...bySlot].map(async ([slot, accountIds]) => {
+        const owner = this.#active.get(slot);
+        if (owner !== undefined) await this.#releaseFrom(owner, accountIds);
+      }),
+    );
+  }
+
+  /** Replaces every worker, one after the other; each hands its accounts over before it stops to listen. */
+  rollingRestart(): Promise<void> {
+    this.#rolling ??= this.#roll().finally(() => {
+      this.#rolling = undefined;
+    });
+    return this.#rolling;
+  }
+
+  /** Drains, then kills what is left. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    for (const one of this.#processes) {
+      one.phase = one.phase === 'gone' ? 'gone' : 'leaving';
+      one.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
+    }
+    const all = Promise.all([...this.#processes].map((one) => one.ended));
+    await Promise.race([all, this.parts.clock.sleep(DRAIN_MS)]);
+    this.killAll();
+    await all;
+  }
+
+  /** The second signal. */
+  killAll(): void {
+    this.#stop.abort();
+    for (const one of this.#processes) one.kill('planned');
+  }
+
+  async #releaseFrom(owner: WorkerProcess, accountIds: readonly AccountId[]): Promise<void> {
+    this.#released.delete(owner);
+    owner.send({ kind: 'release', accountIds, deadlineMs: RELEASE_MS - 2_000 });
+    const isReleased = await owner.until(() => this.#released.has(owner), RELEASE_MS);
+    if (isReleased || owner.phase === 'gone') return;
+    owner.kill('silent');
+    await owner.ended;
+  }
+
+  async #roll(): Promise<void> {
+    for (const [slot, old] of [...this.#active]) {
+      if (this.isStopping || this.#active.get(slot) !== old) continue;
+      const free = this.slots().find((candidate) => !this.#active.has(candidate));
+      if (free === undefined) return;
+      const next = this.#takeSpare() ?? this.#fork();
+      if (!(await next.until(() => next.phase === 'idle', HELLO_MS))) continue;
+      const accountIds = this.parts.table.ownedBy(slot).map(({ accountId }) => accountId);
+      this.#active.delete(slot);
+      old.phase = 'leaving';
+      await this.#releaseFrom(old, accountIds);
+      this.parts.table.move(new Map(accountIds.map((accountId) => [accountId, free])));
+      await this.#begin(next, free);
+      old.send({ kind: 'ownership', table: this.parts.table.table() });
+      await this.#untilReady(free);
+      old.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
+      if (!(await old.until(() => old.phase === 'gone', DRAIN_MS))) old.kill('planned');
+      await old.ended;
+      this.#keepSpare();
+    }
+  }
+
+  async #fill(slot: number): Promise<void> {
+    const next = this.#takeSpare() ?? this.#fork();
+    this.#active.set(slot, next);
+    next.slot = slot;
+    // Its end, if it ends, is heard by #ended, which fills the slot again.
+    if (!(await next.until(() => next.phase === 'idle', HELLO_MS))) {
+      next.kill('silent');
+      return;
+    }
+    this.parts.table.move(new Map(this.parts.table.ownedBy(slot).map(({ accountId }) => [accountId, slot])));
+    await this.#begin(next, slot);
+  }
+
+  async #begin(next: WorkerProcess, slot: number): Promise<void> {
+    this.#active.set(slot, next);
+    next.slot = slot;
+    const message = await this.parts.startMessage(slot);
+    next.phase = 'starting';
+    next.send(message);
+    this.parts.meter.count('opitios_account_moves_total', {}, this.parts.table.ownedBy(slot).length);
+    this.announceOwnership();
+  }
+
+  /** Also when the slot changes hands meanwhile. */
+  async #untilReady(slot: number): Promise<void> {
+    while (!this.isStopping && this.#startFailure === undefined) {
+      const one = this.#active.get(slot);
+      if (one?.phase === 'ready') return;
+      if (one === undefined || one.phase === 'gone') await this.parts.clock.sleep(20, this.#stop.signal);
+      else if (!(await one.until(() => one.phase === 'ready', START_MS))) await this.parts.clock.sleep(20);
+    }
+  }
+
+  #fork(): WorkerProcess {
+    const one = this.parts.fork({
+      onMessage: (from, message) => this.#heard(from, message),
+      onEnd: (ended, cause) => this.#ended(ended, cause),
+    });
+    this.#processes.add(one);
+    return one;
+  }
+
+  #takeSpare(): WorkerProcess | undefined {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare?.phase === 'idle' || spare?.phase === 'forked' ? spare : undefined;
+  }
+
+  #keepSpare(): void {
+    if (this.options.warmSpare && this.#spare === undefined && !this.isStopping) this.#spare = this.#fork();
+  }
+
+  #heard(from: WorkerProcess, message: WorkerMessage): void {
+    if (message.kind === 'released') this.#released.add(from);
+    if (message.kind === 'ready') this.parts.log.info({ slot: from.slot, pid: from.pid }, 'worker ready');
+    if (message.kind === 'failed') {
+      this.parts.log.error({ slot: from.slot, pid: from.pid, detail: message.detail }, 'worker cannot start');
+      const failure = new GatewayError('WORKER_FAILED', { code: message.code }, { message: message.detail });
+      if (!this.#hasBeenReady) this.#startFailure ??= failure;
+    }
+    this.parts.onMessage(from, message);
+  }
+
+  #ended(one: WorkerProcess, cause: EndCause): void {
+    this.#processes.delete(one);
+    this.parts.onEnd(one);
+    this.parts.meter.count('opitios_worker_exits_total', { cause });
+    if (this.#spare === one) this.#spare = undefined;
+    if (this.isStopping || cause === 'planned') return;
+    this.parts.log.error({ slot: one.slot, pid: one.pid, cause }, 'worker ended');
+    void this.#replace(one);
+  }
+
+  async #replace(dead: WorkerProcess): Promise<void> {
+    const { clock, meter, log } = this.parts;
+    const diedAt = clock.monotonicMs();
+    await clock.sleep(this.#policy.delayAfter(dead.readyAt), this.#stop.signal);
+    const slot = dead.slot;
+    if (this.isStopping) return;
+    if (slot === undefined || this.#active.get(slot) !== dead) {
+      this.#keepSpare();
+      return;
+    }
+    try {
+      await this.#fill(slot);
+    } catch (cause) {
+      log.fatal({ slot, cause }, 'a slot cannot be filled');
+      throw cause;
+    }
+    await this.#untilReady(slot);
+    meter.observe('opitios_takeover_seconds', (clock.monotonicMs() - diedAt) / 1_000);
+    this.#keepSpare();
+  }
+
+  /** Beats. A beat that we ourselves were late with proves nothing against a worker. */
+  async #watch(): Promise<void> {
+    const { clock } = this.parts;
+    let lastAt = clock.monotonicMs();
+    while (!this.isStopping) {
+      await clock.sleep(BEAT_MS, this.#stop.signal);
+      const now = clock.monotonicMs();
+      const isLate = now - lastAt > BEAT_MS * 2;
+      lastAt = now;
+      for (const one of this.#processes) this.#beat(one, now, isLate);
+    }
+  }
+
+  #beat(one: WorkerProcess, now: number, isLate: boolean): void {
+    if (one.phase === 'forked' || one.phase === 'gone') return;
+    if (!isLate) one.missedBeats += 1;
+    const most = one.phase === 'ready' || one.phase === 'idle' ? MISSED_MAX : MISSED_MAX_STARTING;
+    if (one.missedBeats > most) one.kill('silent');
+    else one.send({ kind: 'ping', sentAt: now });
+  }
+}
