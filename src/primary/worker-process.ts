@@ -85,7 +85,7 @@ export class WorkerProcess {
         if (answer === undefined) reject(new GatewayError('PEER_GONE', { slot: this.slot }));
         else resolve(answer);
       });
-      this.send({ ...question, id } as PrimaryMessage);
+      this.send({ ...question, id });
     });
   }
 

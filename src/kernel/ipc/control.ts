@@ -76,6 +76,7 @@ export type WorkerMessage =
 export type AdminRequest =
   | { readonly action: 'pool' }
   | { readonly action: 'reload'; readonly subject: string }
+  | { readonly action: 'restart'; readonly subject: string }
   | {
       readonly action: 'trading-state';
       readonly state: TradingState;

@@ -1,0 +1,178 @@
+/**
+ * The operator's door: live, ready and metrics open to whoever reaches the address (loopback by default), all else by a
+ * token with `admin` over every account. Serves no client.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
+import type { AccountAnswer, AccountRequest, TradingState } from '../../kernel/domain/account-request.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
+import { isAccountId } from '../../kernel/domain/identifiers.js';
+import type { Principal } from '../../kernel/domain/permissions.js';
+import { PROBLEMS, problemStatus, type Problem } from '../../kernel/domain/problem.js';
+import type { AdminRequest } from '../../kernel/ipc/control.js';
+import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
+
+export interface AdminServerParts {
+  readonly verifier: TokenVerifier;
+  readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly string[] };
+  readonly metrics: () => Promise<string>;
+  readonly execute: (request: AdminRequest) => Promise<AccountAnswer>;
+  readonly executeAt: (request: AccountRequest, subject: string) => Promise<AccountAnswer>;
+  readonly requestId: () => string;
+}
+
+const BODY_BYTES_MAX = 16_384;
+
+export class AdminServer {
+  readonly #server: Server;
+
+  constructor(private readonly parts: AdminServerParts) {
+    this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, (req, res) => {
+      this.#serve(req)
+        .catch((cause: unknown) => (isProblem(cause) ? cause : { code: 'internal-error' as const, detail: '' }))
+        .then((answer) => this.#write(res, answer))
+        .catch(() => res.destroy());
+    });
+  }
+
+  /** @throws GatewayError PORT_IN_USE */
+  listen(place: { readonly host: string; readonly port: number; readonly socket?: string }): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const where = place.socket ?? `${place.host}:${place.port}`;
+        const message = `the operator's door cannot listen on ${where}: ${cause.code ?? cause.message}`;
+        reject(new GatewayError('PORT_IN_USE', { where }, { cause, message }));
+      });
+      const listening = (): void => {
+        const address = this.#server.address();
+        resolve(address !== null && typeof address === 'object' ? address.port : place.port);
+      };
+      if (place.socket === undefined) this.#server.listen(place.port, place.host, listening);
+      else this.#server.listen(place.socket, listening);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeIdleConnections();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(req: IncomingMessage): Promise<Answer> {
+    const path = (req.url ?? '/').split('?')[0]?.replace(/^\/api\/v1/, '') ?? '/';
+    const open = req.method === 'GET' ? await this.#open(path) : undefined;
+    if (open !== undefined) return open;
+    const principal = await this.#admit(req);
+    const body = req.method === 'POST' ? await readBody(req) : {};
+    return this.#administer(`${req.method ?? ''} ${path}`, body, principal.subject);
+  }
+
+  async #open(path: string): Promise<Answer | undefined> {
+    if (path === '/health/live' || path === '/health') return json(200, { status: 'live' });
+    if (path === '/health/ready') {
+      const { ready, reasons } = this.parts.readiness();
+      return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
+    }
+    if (path !== '/metrics') return undefined;
+    return { status: 200, headers: { 'content-type': EXPOSITION_TYPE }, body: await this.parts.metrics() };
+  }
+
+  async #admit(req: IncomingMessage): Promise<Principal> {
+    const token = /^Bearer (\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (token === undefined) throw refusal('unauthenticated', 'a bearer token is required');
+    const { verifier } = this.parts;
+    let principal: Principal;
+    try {
+      principal = verifier.known(token) ?? (await verifier.verify(token));
+    } catch {
+      throw refusal('unauthenticated', 'the token is not valid');
+    }
+    if (!principal.permissions.has('admin') || principal.accounts !== '*')
+      throw refusal('permission-missing', 'admin over every account is required');
+    return principal;
+  }
+
+  async #administer(what: string, body: Readonly<Record<string, unknown>>, subject: string): Promise<Answer> {
+    const { execute, executeAt } = this.parts;
+    const reason = typeof body['reason'] === 'string' ? body['reason'].slice(0, 200) : '';
+    const halted: TradingState = body['state'] === 'REDUCING' ? 'REDUCING' : 'HALTED';
+    const setAll = (state: TradingState): Promise<AccountAnswer> =>
+      execute({ action: 'trading-state', state, reason, subject });
+    switch (what) {
+      case 'GET /pool':
+        return execute({ action: 'pool' });
+      case 'POST /admin/reload':
+        return execute({ action: 'reload', subject });
+      case 'POST /admin/restart':
+        return execute({ action: 'restart', subject });
+      case 'POST /admin/halt':
+        return setAll(halted);
+      case 'POST /admin/resume':
+        return setAll('ACTIVE');
+    }
+    const one = /^(?:GET \/pool\/([^/]+)|POST \/admin\/accounts\/([^/]+)\/(halt|resume))$/.exec(what);
+    const accountId = one?.[1] ?? one?.[2] ?? '';
+    if (one === null || !isAccountId(accountId)) throw refusal('not-found', 'there is no such address');
+    if (one[1] !== undefined) return executeAt({ kind: 'describe', accountId }, subject);
+    const state = one[3] === 'halt' ? halted : 'ACTIVE';
+    return executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject);
+  }
+
+  #write(res: ServerResponse, answer: Answer): void {
+    const written = isProblem(answer) ? this.#document(answer) : toPlain(answer, (one) => this.#document(one));
+    res.writeHead(written.status, { ...written.headers, 'x-content-type-options': 'nosniff' });
+    res.end(written.body);
+  }
+
+  #document(problem: Problem): Plain {
+    const status = problemStatus(problem);
+    const { code, detail } = problem;
+    const { title } = PROBLEMS[code];
+    const document = { type: 'about:blank', title, status, detail, code, request_id: this.parts.requestId() };
+    return { status, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(document) };
+  }
+}
+
+interface Plain {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+type Answer = Plain | AccountAnswer | Problem;
+
+function toPlain(answer: Plain | AccountAnswer, document: (problem: Problem) => Plain): Plain {
+  if (!('kind' in answer)) return answer;
+  return answer.kind === 'problem' ? document(answer.problem) : answer;
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'code' in value && 'detail' in value;
+}
+
+function json(status: number, value: unknown): Plain {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+}
+
+/** Thrown and caught in this file: it never leaves it as an error. */
+function refusal(code: Problem['code'], detail: string): GatewayError & Problem {
+  return Object.assign(new GatewayError('REFUSED'), { code, detail }) as unknown as GatewayError & Problem;
+}
+
+async function readBody(req: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) throw refusal('payload-too-large', 'the body is too large');
+    chunks.push(chunk);
+  }
+  if (bytes === 0) return {};
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw refusal('request-malformed', 'the body must be a JSON object');
+}

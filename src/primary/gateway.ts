@@ -1,0 +1,289 @@
+/**
+ * The primary's state and what an operator may do with it: pool, trading states, reload, restart, readiness, metrics.
+ * Speaks to no broker and serves no client.
+ */
+import type { AuditLog } from '../kernel/audit/audit-log.js';
+import type { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
+import { diffConfig, type ConfigDiff } from '../kernel/config/diff-config.js';
+import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import type { AccountAnswer, AccountRequest, SessionReport, TradingState } from '../kernel/domain/account-request.js';
+import { GatewayError } from '../kernel/domain/errors.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
+import type { AdminRequest, WorkerMessage, WorkerReport } from '../kernel/ipc/control.js';
+import type { Clock } from '../kernel/runtime/clock.js';
+import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
+import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js';
+import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
+import type { AssignmentTable } from './assignment.js';
+import { Grants } from './grants.js';
+import { movesBetween, partition } from './partition.js';
+import type { Supervisor } from './supervisor.js';
+import type { WorkerProcess } from './worker-process.js';
+
+export interface GatewayParts {
+  readonly table: AssignmentTable;
+  readonly verifier: JwtVerifier;
+  readonly audit: AuditLog;
+  readonly metrics: MetricSum;
+  readonly meter: PromMeter;
+  readonly clock: Clock;
+  readonly log: LeveledLog;
+  /** Reads and validates the file again. */
+  readonly loadConfig: () => Promise<GatewayConfig>;
+}
+
+const COLLECT_MS = 1_000;
+const EXECUTE_MS = 10_000;
+const RELOAD_MS = 30_000;
+
+export class Gateway {
+  supervisor: Supervisor | undefined;
+  #reloading: Promise<ConfigDiff> | undefined;
+
+  constructor(
+    private readonly parts: GatewayParts,
+    private grantsNow: Grants,
+  ) {}
+
+  get grants(): Grants {
+    return this.grantsNow;
+  }
+
+  heard(from: WorkerProcess, message: WorkerMessage): void {
+    if (message.kind === 'metrics')
+      this.parts.metrics.update(
+        { slot: from.slot ?? -1, pid: from.pid },
+        message.families as readonly MetricFamily[],
+      );
+    if (message.kind === 'admin')
+      void this.execute(message.request).then((answer) => from.send({ kind: 'admin-answered', id: message.id, answer }));
+    if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
+  }
+
+  ended(one: WorkerProcess): void {
+    if (one.slot !== undefined) this.parts.metrics.retire(one.slot);
+  }
+
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
+    const reasons: string[] = [];
+    const { supervisor } = this;
+    if (supervisor === undefined) return { ready: false, reasons: ['the gateway is starting'] };
+    if (supervisor.isStopping) reasons.push('the gateway is draining');
+    const missing = supervisor.missing();
+    const active = supervisor.active().size;
+    if (active === 0) reasons.push('no worker has been started');
+    if (missing.length > 0 && missing.length === active) reasons.push('no worker is ready');
+    else for (const slot of missing) reasons.push(`worker ${slot} is being replaced`);
+    if (supervisor.isCrashLooping()) reasons.push('workers die shortly after they start: see the log');
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  async metricsText(): Promise<string> {
+    const { meter, metrics } = this.parts;
+    const byState: Record<string, number> = {};
+    for (const one of this.supervisor?.active().values() ?? []) {
+      for (const [state, count] of Object.entries(one.sessions)) byState[state] = (byState[state] ?? 0) + count;
+    }
+    for (const state of ['connecting', 'ready', 'degraded', 'reconciling', 'halted', 'failed'])
+      meter.gauge('opitios_accounts', byState[state] ?? 0, { state });
+    const workers = [...(this.supervisor?.active().values() ?? [])];
+    for (const state of ['starting', 'ready', 'leaving'] as const)
+      meter.gauge('opitios_workers', workers.filter(({ phase }) => phase === state).length, { state });
+    metrics.update({ slot: 'primary', pid: process.pid }, await meter.snapshot());
+    return metrics.text();
+  }
+
+  /** Never rejects for an expected reason. */
+  async execute(request: AdminRequest): Promise<AccountAnswer> {
+    switch (request.action) {
+      case 'pool':
+        return json(await this.#pool());
+      case 'reload':
+        return this.#reloadAnswer(request.subject);
+      case 'trading-state':
+        return this.#setAll(request.state, request.reason, request.subject);
+      case 'restart':
+        await this.#audited(request.subject, { action: 'rolling-restart' });
+        void this.supervisor?.rollingRestart();
+        return json({ restarting: true }, 202);
+    }
+  }
+
+  /** A request to one account, carried out at its owner. */
+  async executeAt(request: AccountRequest, subject: string): Promise<AccountAnswer> {
+    const owner = this.parts.table.ownership().get(request.accountId);
+    const worker = owner === undefined ? undefined : this.supervisor?.active().get(owner);
+    if (owner === undefined || request.accountId === MASTER_ACCOUNT_ID)
+      return problem('account-not-found', 'there is no such account');
+    if (worker === undefined) return problem('owner-unavailable', 'the owner of the account is being replaced');
+    const context = { requestId: `admin-${this.parts.clock.now()}`, subject, budgetMs: EXECUTE_MS - 1_000 };
+    try {
+      const answer = await worker.ask({ kind: 'execute', request, context }, EXECUTE_MS);
+      return answer.kind === 'collected' ? (answer.payload as AccountAnswer) : problem('internal-error', 'no answer');
+    } catch {
+      return problem('owner-unavailable', 'the owner of the account did not answer');
+    }
+  }
+
+  /** All or nothing; what is running stays as it is after any failure. @throws GatewayError CONFIG_INVALID, SECRET_INVALID */
+  reload(subject: string): Promise<ConfigDiff> {
+    this.#reloading ??= this.#reload(subject).finally(() => {
+      this.#reloading = undefined;
+    });
+    return this.#reloading;
+  }
+
+  async #reload(subject: string): Promise<ConfigDiff> {
+    const { log, meter } = this.parts;
+    try {
+      const before = this.grantsNow.config;
+      const after = await this.parts.loadConfig();
+      const next = await Grants.open(after);
+      const diff = diffConfig(before, after);
+      await this.#audited(subject, { action: 'reload', ...diff });
+      await this.#apply(next);
+      await this.#moveAccounts(next, diff);
+      log.info({ ...diff, subject }, 'configuration reloaded');
+      meter.count('opitios_reloads_total', { result: 'applied' });
+      return diff;
+    } catch (cause) {
+      log.error({ cause, subject }, 'configuration not reloaded: the old one stays');
+      meter.count('opitios_reloads_total', { result: 'refused' });
+      throw cause;
+    }
+  }
+
+  async #apply(next: Grants): Promise<void> {
+    const before = this.grantsNow;
+    const workers = [...(this.supervisor?.active().values() ?? [])].filter(({ phase }) => phase === 'ready');
+    const tell = async (grants: Grants, told: readonly WorkerProcess[]): Promise<readonly string[]> => {
+      const answers = await Promise.allSettled(
+        told.map((one) => one.ask({ kind: 'reload', config: grants.workerConfig, grants: [] }, RELOAD_MS)),
+      );
+      return answers.flatMap((answer) => {
+        // A worker that died meanwhile starts with the newest configuration.
+        if (answer.status === 'rejected') return isGone(answer.reason) ? [] : [String(answer.reason)];
+        return answer.value.kind === 'reloaded' && answer.value.error !== undefined ? [answer.value.error] : [];
+      });
+    };
+    this.grantsNow = next;
+    try {
+      await this.parts.verifier.reconfigure(next.workerConfig.auth);
+      const failures = await tell(next, workers);
+      if (failures.length > 0)
+        throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
+    } catch (cause) {
+      this.grantsNow = before;
+      await this.parts.verifier.reconfigure(before.workerConfig.auth);
+      await tell(before, workers);
+      throw cause;
+    }
+    this.parts.log.setLevel(next.config.log.level);
+  }
+
+  async #moveAccounts(next: Grants, diff: ConfigDiff): Promise<void> {
+    const { supervisor } = this;
+    const { table } = this.parts;
+    if (supervisor === undefined) return;
+    const removed = diff.accountsRemoved as readonly AccountId[];
+    const rotated = diff.accountsRotated as readonly AccountId[];
+    const before = table.ownership();
+    const after = partition(next.accountIds(), [...supervisor.active().keys()], before);
+    const moves = new Map(movesBetween(before, after));
+    for (const accountId of rotated) moves.set(accountId, after.get(accountId) ?? 0);
+    if (moves.size + removed.length === 0) return;
+    const leaving = [...moves.keys(), ...removed].flatMap((accountId) => {
+      const slot = before.get(accountId);
+      return slot === undefined ? [] : [[accountId, slot] as const];
+    });
+    await supervisor.release(new Map(leaving));
+    if (removed.length > 0) table.remove(removed);
+    const assignments = table.move(moves);
+    for (const [slot, worker] of supervisor.active()) {
+      const own = assignments.filter((assignment) => assignment.slot === slot);
+      if (own.length > 0) worker.send({ kind: 'grant', grants: await next.for(own) });
+    }
+    supervisor.announceOwnership();
+  }
+
+  async #reloadAnswer(subject: string): Promise<AccountAnswer> {
+    try {
+      return json({ reloaded: true, ...(await this.reload(subject)) });
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      return { kind: 'problem', problem: { code: 'validation-failed', status: 422, detail } };
+    }
+  }
+
+  async #setAll(state: TradingState, reason: string, subject: string): Promise<AccountAnswer> {
+    await this.#audited(subject, { action: 'trading-state', state, reason });
+    const accountIds = this.grantsNow.config.tradingAccounts.map(({ accountId }) => accountId);
+    const answers = await Promise.all(
+      accountIds.map((accountId) =>
+        this.executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject),
+      ),
+    );
+    const failed = accountIds.filter((_, index) => answers[index]?.kind !== 'answer');
+    if (failed.length > 0) return problem('account-unavailable', `not set for ${failed.slice(0, 20).join(', ')}`);
+    return json({ state, accounts: accountIds.length });
+  }
+
+  async #pool(): Promise<unknown> {
+    const workers = await Promise.all(
+      [...(this.supervisor?.active() ?? [])].map(async ([slot, one]) => {
+        const report = await one
+          .ask({ kind: 'collect', what: 'pool' }, COLLECT_MS)
+          .then((answer) => (answer.kind === 'collected' ? (answer.payload as WorkerReport) : undefined))
+          .catch(() => undefined);
+        return { slot, one, report };
+      }),
+    );
+    return {
+      instance_id: this.grantsNow.config.cluster.instanceId,
+      ready: this.readiness().ready,
+      workers: workers.map(({ slot, one, report }) => ({
+        slot,
+        pid: one.pid,
+        state: one.phase,
+        threads: report?.threads ?? 0,
+        accounts: one.sessions,
+      })),
+      accounts: workers.flatMap(({ slot, report }) => (report?.sessions ?? []).map((one) => accountOf(one, slot))),
+    };
+  }
+
+  #audited(subject: string, facts: Readonly<Record<string, unknown>>): Promise<void> {
+    const kind = facts['action'] === 'trading-state' ? 'halt' : 'config-change';
+    return this.parts.audit.append({ kind, subject, facts });
+  }
+}
+
+function accountOf(report: SessionReport, owner: number): unknown {
+  return {
+    account_id: report.accountId,
+    state: report.state,
+    trading_state: report.tradingState,
+    owner,
+    last_success_age_ms: report.lastSuccessAgeMs ?? null,
+    last_error: report.lastError ?? null,
+    budget: report.budget ?? null,
+    open_unknown: report.openUnknown,
+    stream_connected: report.streamConnected,
+  };
+}
+
+function isGone(cause: unknown): boolean {
+  return cause instanceof GatewayError && cause.code === 'PEER_GONE';
+}
+
+function json(value: unknown, status = 200): AccountAnswer {
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  return { kind: 'answer', status, headers, body: Buffer.from(JSON.stringify(value)) };
+}
+
+function problem(
+  code: 'account-not-found' | 'owner-unavailable' | 'internal-error' | 'account-unavailable',
+  detail: string,
+): AccountAnswer {
+  return { kind: 'problem', problem: { code, detail } };
+}

@@ -1,0 +1,77 @@
+/**
+ * Opens secrets at the moment of a grant, for the one worker that will own the account, and keeps none. Workers get the
+ * configuration without any account's secret.
+ */
+import type { AccountCredentials, GatewayConfig } from '../kernel/config/gateway-config.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
+import type { AccountGrant } from '../kernel/ipc/control.js';
+import type { Assignment } from '../kernel/ipc/ownership.js';
+import { AUTH_SECRET, openKeyring, type Keyring } from '../kernel/secrets/keyring.js';
+
+export class Grants {
+  readonly #byId: ReadonlyMap<AccountId, AccountCredentials>;
+
+  private constructor(
+    readonly config: GatewayConfig,
+    private readonly keyring: Keyring,
+    /** What workers may know: no account's secret; the token secret opened, because every worker verifies. */
+    readonly workerConfig: GatewayConfig,
+  ) {
+    const all = [config.masterAccount, ...config.tradingAccounts];
+    this.#byId = new Map(all.map((account) => [account.accountId, account]));
+  }
+
+  /** Opens the token secret and every account's once, so that a wrong key refuses the whole. @throws GatewayError SECRET_INVALID */
+  static async open(config: GatewayConfig): Promise<Grants> {
+    const keyring = await openKeyring(config.secrets);
+    const { secret } = config.auth;
+    const opened = secret === undefined ? undefined : await keyring.reveal(secret, AUTH_SECRET);
+    const workerConfig: GatewayConfig = {
+      ...config,
+      auth: { ...config.auth, ...(opened !== undefined && { secret: opened }) },
+      masterAccount: withoutSecrets(config.masterAccount),
+      tradingAccounts: config.tradingAccounts.map(withoutSecrets),
+    };
+    const grants = new Grants(config, keyring, workerConfig);
+    for (const account of grants.#byId.values()) await grants.#open(account, 0);
+    return grants;
+  }
+
+  accountIds(): readonly AccountId[] {
+    return [...this.#byId.keys()];
+  }
+
+  async for(assignments: readonly Assignment[]): Promise<readonly AccountGrant[]> {
+    const grants: AccountGrant[] = [];
+    for (const { accountId, epoch } of assignments) {
+      const account = this.#byId.get(accountId);
+      if (account !== undefined) grants.push(await this.#grant(account, epoch));
+    }
+    return grants;
+  }
+
+  async #grant(account: AccountCredentials, epoch: number): Promise<AccountGrant> {
+    const grant = await this.#open(account, epoch);
+    if (account.accountId !== MASTER_ACCOUNT_ID) return grant;
+    const standIns: AccountGrant[] = [];
+    for (const id of this.config.marketData.fallbackAccounts) {
+      const standIn = this.#byId.get(id);
+      if (standIn !== undefined) standIns.push(await this.#open(standIn, epoch));
+    }
+    return { ...grant, standIns };
+  }
+
+  async #open({ accountId, apiKey, secretKey, paperTrading }: AccountCredentials, epoch: number): Promise<AccountGrant> {
+    return {
+      accountId,
+      epoch,
+      paperTrading,
+      apiKey: await this.keyring.reveal(apiKey, { accountId, field: 'api_key' }),
+      secretKey: await this.keyring.reveal(secretKey, { accountId, field: 'secret_key' }),
+    };
+  }
+}
+
+function withoutSecrets(account: AccountCredentials): AccountCredentials {
+  return { ...account, apiKey: '', secretKey: '' };
+}

@@ -1,0 +1,26 @@
+/** The primary as a process: `node dist/primary/main.js --config FILE`. Signals: docs/operations.md. */
+import { parseArgs } from 'node:util';
+import { configFileFrom, readEnvironment } from '../kernel/config/environment.js';
+import { startPrimary, type RunningPrimary } from './start.js';
+
+const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: false });
+const option = typeof values.config === 'string' ? values.config : undefined;
+
+try {
+  const primary = await startPrimary(configFileFrom(option, readEnvironment()));
+  obey(primary);
+  const { port, adminPort } = await primary.ready;
+  primary.log.info({ port, adminPort }, 'ready');
+  process.send?.('ready');
+} catch (cause) {
+  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`);
+  process.exit(1);
+}
+
+function obey(primary: RunningPrimary): void {
+  const leave = (): void => void primary.stop().then(() => process.exit(0));
+  process.on('SIGTERM', leave);
+  process.on('SIGINT', leave);
+  process.on('SIGHUP', () => void primary.gateway.reload('SIGHUP').catch(() => undefined));
+  process.on('SIGUSR2', () => void primary.rollingRestart());
+}

@@ -1,0 +1,114 @@
+/**
+ * Opens and closes the accounts that the primary grants. Each opens by itself: a bad key fails its own account, which
+ * goes on trying; the desk adopts an account before its stream is opened, so that no update passes unheard.
+ */
+import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import type { SessionReport } from '../../kernel/domain/account-request.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
+import type { AccountGrant } from '../../kernel/ipc/control.js';
+import type { Assignment } from '../../kernel/ipc/ownership.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import type { AccountSession } from '../accounts/account-session.js';
+import { openStaggered } from '../accounts/session-opener.js';
+import type { MarketData } from '../market-data/market-data.js';
+import type { LocalAccounts } from '../routing/local-accounts.js';
+import type { SessionReports } from '../routing/session-reports.js';
+import type { Trading } from './trading.js';
+
+export interface OwnedAccountsParts {
+  readonly config: GatewayConfig;
+  readonly trading: Trading;
+  readonly marketData: MarketData;
+  readonly local: LocalAccounts;
+  readonly reports: SessionReports;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly jitter: () => number;
+}
+
+/** An account that the broker does not answer is no reason to keep the others waiting for `ready`. */
+const TRIED_WITHIN_MS = 15_000;
+const STAGGER_MS = 5;
+
+export class OwnedAccounts {
+  readonly #grants = new Map<AccountId, AccountGrant>();
+
+  constructor(private readonly parts: OwnedAccountsParts) {}
+
+  /** Resolves when each account has been tried once. */
+  async open(grants: readonly AccountGrant[]): Promise<void> {
+    const { trading, marketData, config, clock, jitter } = this.parts;
+    const mine = grants.filter(({ accountId }) => accountId !== MASTER_ACCOUNT_ID);
+    const master = grants.find(({ accountId }) => accountId === MASTER_ACCOUNT_ID);
+    for (const grant of grants) this.#grants.set(grant.accountId, grant);
+    if (master !== undefined) {
+      const standIns = (master.standIns ?? []).map((grant) => trading.upstream(grant));
+      marketData.becomeHub([trading.upstream(master), ...standIns]);
+    }
+    const warm = trading.warm(mine);
+    const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
+    await openStaggered(mine, (grant) => this.#openOne(grant), options, { clock, jitter });
+    await warm;
+  }
+
+  /** Lets go, and says which epochs ended. */
+  async release(accountIds: readonly AccountId[], deadlineMs: number, slot: number): Promise<readonly Assignment[]> {
+    const released = await Promise.all(
+      accountIds.map(async (accountId) => {
+        const epoch = this.#grants.get(accountId)?.epoch ?? 0;
+        this.#grants.delete(accountId);
+        await this.#closeOne(accountId, deadlineMs);
+        return { accountId, slot, epoch };
+      }),
+    );
+    return released;
+  }
+
+  async closeAll(deadlineMs: number): Promise<void> {
+    await this.release([...this.#grants.keys()], deadlineMs, 0);
+  }
+
+  /** Accounts by state, the master as what serves market data. */
+  counts(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { state } of this.parts.local.reports()) counts[state] = (counts[state] ?? 0) + 1;
+    return counts;
+  }
+
+  reports(): readonly SessionReport[] {
+    return this.parts.local.reports();
+  }
+
+  async #openOne(grant: AccountGrant): Promise<void> {
+    const { trading, local, reports, clock, log } = this.parts;
+    try {
+      const session = trading.session(grant);
+      session.onState(() => this.#publish(session));
+      await trading.desk.adopt(session);
+      local.admit(session);
+      session.start();
+      await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS)]);
+      reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
+    } catch (cause) {
+      log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
+    }
+  }
+
+  #publish(session: AccountSession): void {
+    const { local, reports } = this.parts;
+    if (!local.has(session.accountId)) return;
+    reports.publish(local.reports().filter(({ accountId }) => accountId === session.accountId));
+  }
+
+  async #closeOne(accountId: AccountId, deadlineMs: number): Promise<void> {
+    const { trading, marketData, local } = this.parts;
+    if (accountId === MASTER_ACCOUNT_ID) {
+      await marketData.resignHub();
+      return;
+    }
+    const session = local.dismiss(accountId);
+    await trading.release(accountId, deadlineMs);
+    await session?.close({ deadlineMs });
+  }
+}

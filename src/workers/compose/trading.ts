@@ -1,0 +1,167 @@
+/** What trades in a worker: the broker's pools, a session for each granted account, the order desk with its journal. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AUDIT_DEFAULTS, openAuditLog } from '../../kernel/audit/file-audit-log.js';
+import type { AuditLog } from '../../kernel/audit/audit-log.js';
+import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { AccountGrant } from '../../kernel/ipc/control.js';
+import { openJournal } from '../../kernel/journal/open-journal.js';
+import type { SlotJournal } from '../../kernel/journal/slot-journal.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Log } from '../../kernel/runtime/log.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
+import { BrokerSession } from '../accounts/broker-session.js';
+import { BrokerPool } from '../alpaca/broker-pool.js';
+import { BrokerWire } from '../alpaca/broker-wire.js';
+import { openDataStream } from '../alpaca/data-stream.js';
+import type { UpstreamAccount } from '../market-data/upstream.js';
+import type { CrashPoints } from '../orders/crash-points.js';
+import { systemEntropy } from '../orders/entropy.js';
+import { JournaledOrderDesk } from '../orders/journaled-order-desk.js';
+import type { MarkSource } from '../orders/ports.js';
+
+export interface TradingParts {
+  readonly config: GatewayConfig;
+  readonly slot: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Meter;
+  readonly marks: MarkSource;
+  readonly crash: CrashPoints;
+}
+
+const FREE_BYTES_MIN = 16 << 20;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than any pause of a trading day between two heartbeats of reads, shorter than the broker's own limit. */
+const KEEP_ALIVE_MS = 600_000;
+const STREAM = { openTimeoutMs: 10_000, pingIntervalMs: 5_000, backOffMinMs: 200, backOffMaxMs: 15_000 };
+
+export class Trading {
+  readonly #pools = new Map<string, BrokerPool>();
+
+  private constructor(
+    private readonly parts: TradingParts,
+    readonly desk: JournaledOrderDesk,
+    readonly journal: SlotJournal,
+    readonly audit: AuditLog,
+  ) {}
+
+  /** @throws GatewayError JOURNAL_LOCKED, JOURNAL_BROKEN, AUDIT_BROKEN */
+  static async open(parts: TradingParts): Promise<Trading> {
+    const { config, slot, clock, log, meter } = parts;
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    const journal = await openJournal(
+      {
+        dataDir: config.dataDir,
+        slot,
+        freeBytesMin: FREE_BYTES_MIN,
+        ringSize: config.streams.ringSize,
+        keepKeysDays: config.orders.keepKeysDays,
+      },
+      clock,
+    );
+    const audit = await openAuditLog(
+      { dir: join(config.dataDir, 'audit'), writer: `worker-${slot}`, ...AUDIT_DEFAULTS },
+      { clock, log, meter },
+    );
+    const ports = { journal, audit, marks: parts.marks, clock, entropy: systemEntropy, crash: parts.crash, log, meter };
+    const desk = new JournaledOrderDesk(ports, {
+      orders: config.orders,
+      risk: config.risk,
+      namespace: 'opitios',
+      attemptDeadlineMs: config.alpaca.requestTimeoutMs,
+    });
+    return new Trading(parts, desk, journal, audit);
+  }
+
+  /** Not started: listeners first. */
+  session(grant: AccountGrant): BrokerSession {
+    const { config, clock, log, meter } = this.parts;
+    const { endpoints } = config.alpaca;
+    const origin = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
+    const url = grant.paperTrading ? endpoints.streamTradingPaper : endpoints.streamTradingLive;
+    const keys = keysOf(grant);
+    return new BrokerSession(
+      {
+        accountId: grant.accountId,
+        epoch: grant.epoch,
+        keys,
+        stream: { url, ...STREAM },
+        budget: { perMinute: config.alpaca.rateLimitPerMinute },
+      },
+      { wire: new BrokerWire(this.#pool(origin), origin, keys), clock, log, meter, jitter: () => systemEntropy.next() },
+    );
+  }
+
+  /** The market-data side of the master or of a stand-in. */
+  upstream(grant: AccountGrant): UpstreamAccount {
+    const { config, clock } = this.parts;
+    const { endpoints } = config.alpaca;
+    const trading = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
+    const keys = keysOf(grant);
+    const wires = {
+      data: new BrokerWire(this.#pool(endpoints.data), endpoints.data, keys),
+      trading: new BrokerWire(this.#pool(trading), trading, keys),
+    };
+    return {
+      accountId: grant.accountId,
+      wire: {
+        get: async (host, path, { deadlineMs }) => {
+          const reply = await wires[host].send({ method: 'GET', path, deadlineMs });
+          if (reply.kind === 'answered') return reply;
+          const isTimeout = reply.kind === 'ambiguous' || reply.reason === 'deadline';
+          return { kind: 'failed', isTimeout, detail: reply.detail };
+        },
+      },
+      openStream: (path, events) =>
+        openDataStream({ url: `${endpoints.streamData}/${path}`, keys, ...STREAM }, events, clock),
+    };
+  }
+
+  /** Opens every socket of the pools that these accounts will use. */
+  async warm(grants: readonly AccountGrant[]): Promise<void> {
+    const { endpoints, requestTimeoutMs } = this.parts.config.alpaca;
+    const [any] = grants;
+    if (any === undefined) return;
+    const origins = new Set(grants.map((one) => (one.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive)));
+    await Promise.all(
+      [...origins].map((origin) =>
+        this.#pool(origin).warm({ path: '/v2/clock', headers: headersOf(any), deadlineMs: requestTimeoutMs }),
+      ),
+    );
+  }
+
+  async release(accountId: AccountId, deadlineMs: number): Promise<void> {
+    await this.desk.release(accountId, { deadlineMs });
+  }
+
+  async close(): Promise<void> {
+    await this.desk.close();
+    for (const pool of this.#pools.values()) await pool.close();
+    await this.journal.close();
+    await this.audit.close();
+  }
+
+  #pool(origin: string): BrokerPool {
+    const known = this.#pools.get(origin);
+    if (known !== undefined) return known;
+    const options = {
+      origin,
+      connections: this.parts.config.alpaca.poolConnections,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      keepAliveMs: KEEP_ALIVE_MS,
+    };
+    const pool = new BrokerPool(options, this.parts.clock);
+    this.#pools.set(origin, pool);
+    return pool;
+  }
+}
+
+function keysOf(grant: AccountGrant): { readonly keyId: string; readonly secretKey: string } {
+  return { keyId: grant.apiKey, secretKey: grant.secretKey };
+}
+
+function headersOf(grant: AccountGrant): Readonly<Record<string, string>> {
+  return { 'APCA-API-KEY-ID': grant.apiKey, 'APCA-API-SECRET-KEY': grant.secretKey };
+}

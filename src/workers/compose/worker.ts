@@ -1,0 +1,225 @@
+/**
+ * A worker put together: mesh, market data, trading, routing, edges. Started by the primary's `start`, ended by its
+ * `drain` or by the loss of the channel.
+ */
+import { JwtVerifier } from '../../kernel/auth/jwt-verifier.js';
+import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
+import type { PrimaryMessage, WorkerMessage, WorkerReport } from '../../kernel/ipc/control.js';
+import { SocketMesh } from '../../kernel/ipc/socket-mesh.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import { tableDirectory } from '../../kernel/shared-memory/table-directory.js';
+import type { LeveledLog } from '../../kernel/telemetry/bunyan-log.js';
+import { exposition, EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
+import type { PromMeter } from '../../kernel/telemetry/prom-meter.js';
+import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
+import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
+import type { CrashPoints } from '../orders/crash-points.js';
+import { systemEntropy, uuidV7 } from '../orders/entropy.js';
+import { LocalAccounts } from '../routing/local-accounts.js';
+import { MeshOrderEvents } from '../routing/mesh-order-events.js';
+import { MeshRouter } from '../routing/mesh-router.js';
+import { OwnershipView } from '../routing/ownership-view.js';
+import { PrimaryAdminDoor } from '../routing/primary-admin-door.js';
+import { SessionReports } from '../routing/session-reports.js';
+import { StreamEdge } from '../streams/stream-edge.js';
+import { TableMarks } from './marks.js';
+import { OwnedAccounts } from './owned-accounts.js';
+import { Trading } from './trading.js';
+
+export type StartMessage = Extract<PrimaryMessage, { readonly kind: 'start' }>;
+
+export interface WorkerEnvironment {
+  readonly clock: Clock;
+  readonly log: LeveledLog;
+  readonly meter: PromMeter;
+  readonly send: (message: WorkerMessage) => void;
+  readonly pid: number;
+  readonly crash: CrashPoints;
+  readonly threadsEntry: string;
+  readonly runTask: MarketDataParts['runTask'];
+}
+
+const CLOSE_SHARE = 0.5;
+
+export class WorkerParts {
+  readonly #admin: PrimaryAdminDoor;
+
+  private constructor(
+    private readonly start: StartMessage,
+    private readonly env: WorkerEnvironment,
+    private readonly built: {
+      readonly mesh: SocketMesh;
+      readonly marketData: MarketData;
+      readonly trading: Trading;
+      readonly local: LocalAccounts;
+      readonly reports: SessionReports;
+      readonly ownership: OwnershipView;
+      readonly owned: OwnedAccounts;
+      readonly verifier: JwtVerifier;
+      readonly router: MeshRouter;
+      readonly http: HttpEdge;
+      readonly streams: StreamEdge;
+      readonly admin: PrimaryAdminDoor;
+      readonly settings: { config: GatewayConfig; configured: ReadonlySet<AccountId> };
+    },
+  ) {
+    this.#admin = built.admin;
+  }
+
+  /** Everything built and joined; no account open, nothing listening to clients. */
+  static async build(start: StartMessage, env: WorkerEnvironment): Promise<WorkerParts> {
+    const config = start.config as GatewayConfig;
+    const { clock, log, meter } = env;
+    const settings = { config, configured: configuredOf(config) };
+    const ownership = new OwnershipView();
+    ownership.apply(start.table);
+    const { slot, slots, meshDir: dir, meshSecret: secret } = start;
+    const mesh = new SocketMesh({ slot, slots, dir, secret }, clock, log);
+    const marketData = buildMarketData(start, env, mesh, () => ownership.ownerOf(MASTER_ACCOUNT_ID)?.slot);
+    const marks = new TableMarks((symbol) => {
+      const answer = marketData.door.quoteNow(symbol);
+      return answer?.kind === 'answer' ? answer.body : undefined;
+    });
+    const trading = await Trading.open({ config, slot, clock, log, meter, marks, crash: env.crash });
+    const { desk } = trading;
+    const local = new LocalAccounts(desk, () => ownership.changed());
+    const reports = new SessionReports(mesh);
+    const newKey = (): string | undefined =>
+      settings.config.orders.requireIdempotencyKey ? undefined : uuidV7(clock.now(), systemEntropy);
+    const configured = (): ReadonlySet<AccountId> => settings.configured;
+    const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter, newKey });
+    const events = new MeshOrderEvents({ mesh, desk, local, ownership, reports, clock });
+    const verifier = await JwtVerifier.open(config.auth, { clock, log });
+    const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
+    const jitter = (): number => systemEntropy.next();
+    const owned = new OwnedAccounts({ config, trading, marketData, local, reports, clock, log, jitter });
+    const edge = { verifier, router, clock, log, meter };
+    const streams = new StreamEdge({ ...edge, feed: marketData.feed, events, config: config.streams });
+    const http = createHttpEdge({
+      ...{ ...edge, admin, config },
+      marketData: marketData.door,
+      metrics: async () => ({ contentType: EXPOSITION_TYPE, body: exposition(await meter.snapshot()) }),
+      onUpgrade: (req, socket, head) => {
+        void streams.handleUpgrade(req, socket, head, { address: req.socket.remoteAddress ?? '' });
+      },
+    });
+    marketData.start();
+    await mesh.start();
+    const parts = { mesh, marketData, trading, local, reports, ownership, owned, verifier, router, http, streams };
+    return new WorkerParts(start, env, { ...parts, admin, settings });
+  }
+
+  /** Opens the accounts, then the door. @throws the listener's error: a port in use */
+  async open(): Promise<number> {
+    const { owned, http, settings } = this.built;
+    await owned.open(this.start.grants);
+    const { host, port } = settings.config.server;
+    await new Promise<void>((resolve, reject) => {
+      http.server.once('error', reject);
+      http.server.listen({ host, port, exclusive: false }, () => resolve());
+    });
+    const address = http.server.address();
+    return address !== null && typeof address === 'object' ? address.port : port;
+  }
+
+  async handle(message: Exclude<PrimaryMessage, StartMessage>): Promise<void> {
+    const { ownership, owned } = this.built;
+    switch (message.kind) {
+      case 'grant':
+        await owned.open(message.grants);
+        return;
+      case 'release': {
+        const assignments = await owned.release(message.accountIds, message.deadlineMs, this.start.slot);
+        this.env.send({ kind: 'released', assignments });
+        return;
+      }
+      case 'ownership':
+        ownership.apply(message.table);
+        return;
+      case 'ping':
+        this.env.send({ kind: 'pong', sentAt: message.sentAt, sessions: owned.counts() });
+        this.built.reports.publish(owned.reports());
+        this.env.send({ kind: 'metrics', families: await this.env.meter.snapshot() });
+        return;
+      case 'drain':
+        await this.drain(message.deadlineMs);
+        this.env.send({ kind: 'drained' });
+        return;
+      case 'collect':
+        this.env.send({ kind: 'collected', id: message.id, payload: this.#report() });
+        return;
+      case 'execute': {
+        const { answer } = await this.built.router.execute(message.request, message.context);
+        this.env.send({ kind: 'collected', id: message.id, payload: answer });
+        return;
+      }
+      case 'reload':
+        await this.#reload(message);
+        return;
+      case 'admin-answered':
+        this.#admin.answered(message.id, message.answer);
+        return;
+      case 'readiness':
+        this.#admin.heardReadiness({ ready: message.ready, reasons: message.reasons });
+    }
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    const { http, streams, owned, marketData, mesh, trading } = this.built;
+    streams.drain();
+    await http.close({ deadlineMs: deadlineMs * CLOSE_SHARE });
+    await streams.close();
+    await owned.closeAll(deadlineMs * (1 - CLOSE_SHARE));
+    await marketData.close();
+    await trading.close();
+    await mesh.close();
+  }
+
+  #report(): WorkerReport {
+    const { marketData, owned } = this.built;
+    const { slot } = this.start;
+    return { slot, pid: this.env.pid, threads: marketData.threads(), sessions: owned.reports() };
+  }
+
+  /** All that may change while requests are under way; the first that refuses leaves the rest as it was. */
+  async #reload(message: Extract<PrimaryMessage, { readonly kind: 'reload' }>): Promise<void> {
+    const { verifier, trading, settings, reports, http } = this.built;
+    const config = message.config as GatewayConfig;
+    try {
+      await verifier.reconfigure(config.auth);
+      trading.desk.reconfigure({ orders: config.orders, risk: config.risk });
+      this.env.log.setLevel(config.log.level);
+      http.reloadTls();
+      settings.config = config;
+      settings.configured = configuredOf(config);
+      reports.keepOnly(settings.configured);
+      this.env.send({ kind: 'reloaded', id: message.id });
+    } catch (cause) {
+      this.env.send({ kind: 'reloaded', id: message.id, error: String(cause) });
+    }
+  }
+}
+
+function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {
+  return new Set(config.tradingAccounts.map(({ accountId }) => accountId));
+}
+
+function buildMarketData(
+  start: StartMessage,
+  env: WorkerEnvironment,
+  mesh: SocketMesh,
+  hubSlot: () => number | undefined,
+): MarketData {
+  const config = start.config as GatewayConfig;
+  const { marketData, alpaca, cluster } = config;
+  const { sharedMemoryDir: base, tableSizeMb: sizeMb } = marketData;
+  return new MarketData({
+    settings: { ...alpaca, ...marketData, threads: cluster.threads },
+    tableDirectory: tableDirectory({ base, instanceId: cluster.instanceId, bootPid: start.bootPid, sizeMb }),
+    ...{ mesh, clock: env.clock, log: env.log, meter: env.meter, hubSlot },
+    jitter: () => systemEntropy.next(),
+    threadsEntry: env.threadsEntry,
+    runTask: env.runTask,
+  });
+}

@@ -1,0 +1,67 @@
+/** The worker as a process: speaks to the primary, builds its parts when told to start, ends with the channel. */
+import { createLog } from '../kernel/telemetry/bunyan-log.js';
+import { METRICS } from '../kernel/telemetry/catalogue.js';
+import { PromMeter } from '../kernel/telemetry/prom-meter.js';
+import { SystemClock } from '../kernel/runtime/system-clock.js';
+import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
+import { runTask } from '../threads/run-task.js';
+import { crashPointsFrom } from './orders/crash-points.js';
+import { WorkerParts, type StartMessage } from './compose/worker.js';
+
+// The SDK falls back to these: an account would then trade with somebody else's key.
+for (const name of Object.keys(process.env)) if (name.startsWith('APCA_')) Reflect.deleteProperty(process.env, name);
+
+const clock = new SystemClock();
+const log = createLog({ level: 'info', fields: { role: 'worker' } });
+const meter = new PromMeter(METRICS, { processMetrics: true });
+const crash = crashPointsFrom(
+  process.env['NODE_ENV'] === 'test' ? process.env['GW_CRASH_AT'] : undefined,
+  clock,
+  () => process.kill(process.pid, 'SIGKILL'), // prettier-ignore
+);
+let parts: WorkerParts | undefined;
+let isLeaving = false;
+
+const send = (message: WorkerMessage): void => {
+  if (process.connected) process.send?.(message, undefined, {}, () => undefined);
+};
+
+process.on('disconnect', () => process.exit(isLeaving ? 0 : 1));
+// The primary decides when a worker ends; a Ctrl-C goes to the whole group.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => undefined);
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+
+process.on('message', (message: PrimaryMessage) => {
+  if (message.kind === 'start') void begin(message).catch(fail);
+  else if (message.kind === 'drain') void leave(message).catch(fail);
+  else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
+  else void parts?.handle(message).catch(fail);
+});
+send({ kind: 'hello' });
+
+async function begin(message: StartMessage): Promise<void> {
+  log.setLevel((message.config as GatewayConfig).log.level);
+  const env = { clock, log: log, meter, send, pid: process.pid, crash, runTask };
+  const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
+  parts = await WorkerParts.build(message, { ...env, threadsEntry });
+  const port = await parts.open();
+  send({ kind: 'ready', accounts: message.grants.length, port });
+}
+
+async function leave(message: Extract<PrimaryMessage, { readonly kind: 'drain' }>): Promise<void> {
+  if (isLeaving) return;
+  isLeaving = true;
+  await parts?.handle(message);
+  process.exit(0);
+}
+
+function fail(cause: unknown): void {
+  const code = String((cause as { readonly code?: unknown } | undefined)?.code ?? 'UNKNOWN');
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  log.fatal({ cause }, 'worker fails');
+  send({ kind: 'failed', code, detail });
+  // The message must leave first; the primary sees the end either way.
+  setTimeout(() => process.exit(1), 50);
+}
