@@ -51,12 +51,11 @@ export class Gateway {
 
   heard(from: WorkerProcess, message: WorkerMessage): void {
     if (message.kind === 'metrics')
-      this.parts.metrics.update(
-        { slot: from.slot ?? -1, pid: from.pid },
-        message.families as readonly MetricFamily[],
-      );
+      this.parts.metrics.update({ slot: from.slot ?? -1, pid: from.pid }, message.families as readonly MetricFamily[]);
     if (message.kind === 'admin')
-      void this.execute(message.request).then((answer) => from.send({ kind: 'admin-answered', id: message.id, answer }));
+      void this.execute(message.request).then((answer) =>
+        from.send({ kind: 'admin-answered', id: message.id, answer }),
+      );
     if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
   }
 
@@ -170,8 +169,7 @@ export class Gateway {
     try {
       await this.parts.verifier.reconfigure(next.workerConfig.auth);
       const failures = await tell(next, workers);
-      if (failures.length > 0)
-        throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
+      if (failures.length > 0) throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
     } catch (cause) {
       this.grantsNow = before;
       await this.parts.verifier.reconfigure(before.workerConfig.auth);
@@ -219,9 +217,7 @@ export class Gateway {
     await this.#audited(subject, { action: 'trading-state', state, reason });
     const accountIds = this.grantsNow.config.tradingAccounts.map(({ accountId }) => accountId);
     const answers = await Promise.all(
-      accountIds.map((accountId) =>
-        this.executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject),
-      ),
+      accountIds.map((accountId) => this.executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject)),
     );
     const failed = accountIds.filter((_, index) => answers[index]?.kind !== 'answer');
     if (failed.length > 0) return problem('account-unavailable', `not set for ${failed.slice(0, 20).join(', ')}`);

@@ -61,7 +61,10 @@ export class Grants {
     return { ...grant, standIns };
   }
 
-  async #open({ accountId, apiKey, secretKey, paperTrading }: AccountCredentials, epoch: number): Promise<AccountGrant> {
+  async #open(
+    { accountId, apiKey, secretKey, paperTrading }: AccountCredentials,
+    epoch: number,
+  ): Promise<AccountGrant> {
     return {
       accountId,
       epoch,

@@ -58,7 +58,8 @@ async function leave(message: Extract<PrimaryMessage, { readonly kind: 'drain' }
 }
 
 function fail(cause: unknown): void {
-  const code = String((cause as { readonly code?: unknown } | undefined)?.code ?? 'UNKNOWN');
+  const named = (cause as { readonly code?: unknown } | undefined)?.code;
+  const code = typeof named === 'string' ? named : 'UNKNOWN';
   const detail = cause instanceof Error ? cause.message : String(cause);
   log.fatal({ cause }, 'worker fails');
   send({ kind: 'failed', code, detail });

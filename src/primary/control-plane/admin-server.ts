@@ -156,7 +156,7 @@ function json(status: number, value: unknown): Plain {
 
 /** Thrown and caught in this file: it never leaves it as an error. */
 function refusal(code: Problem['code'], detail: string): GatewayError & Problem {
-  return Object.assign(new GatewayError('REFUSED'), { code, detail }) as unknown as GatewayError & Problem;
+  return Object.assign(new GatewayError('REFUSED'), { code, detail });
 }
 
 async function readBody(req: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {

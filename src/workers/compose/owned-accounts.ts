@@ -14,6 +14,7 @@ import { openStaggered } from '../accounts/session-opener.js';
 import type { MarketData } from '../market-data/market-data.js';
 import type { LocalAccounts } from '../routing/local-accounts.js';
 import type { SessionReports } from '../routing/session-reports.js';
+import { toldBefore } from './told-before.js';
 import type { Trading } from './trading.js';
 
 export interface OwnedAccountsParts {
@@ -87,7 +88,7 @@ export class OwnedAccounts {
       session.onState(() => this.#publish(session));
       await trading.desk.adopt(session);
       local.admit(session);
-      session.start();
+      session.start(toldBefore(trading.desk, grant.accountId));
       await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS)]);
       reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
     } catch (cause) {

@@ -35,6 +35,7 @@ const FREE_BYTES_MIN = 16 << 20;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than any pause of a trading day between two heartbeats of reads, shorter than the broker's own limit. */
 const KEEP_ALIVE_MS = 600_000;
+const BUDGET = { inFlightMax: 16, waitingMax: 200 };
 const STREAM = { openTimeoutMs: 10_000, pingIntervalMs: 5_000, backOffMinMs: 200, backOffMaxMs: 15_000 };
 
 export class Trading {
@@ -65,7 +66,19 @@ export class Trading {
       { dir: join(config.dataDir, 'audit'), writer: `worker-${slot}`, ...AUDIT_DEFAULTS },
       { clock, log, meter },
     );
-    const ports = { journal, audit, marks: parts.marks, clock, entropy: systemEntropy, crash: parts.crash, log, meter };
+    // Alone, an account that was granted here is ours until the grant is released: the primary moves it only then.
+    const fence = { holds: () => true };
+    const ports = {
+      fence,
+      journal,
+      audit,
+      marks: parts.marks,
+      clock,
+      entropy: systemEntropy,
+      crash: parts.crash,
+      log,
+      meter,
+    };
     const desk = new JournaledOrderDesk(ports, {
       orders: config.orders,
       risk: config.risk,
@@ -88,7 +101,7 @@ export class Trading {
         epoch: grant.epoch,
         keys,
         stream: { url, ...STREAM },
-        budget: { perMinute: config.alpaca.rateLimitPerMinute },
+        budget: { limitPerMinute: config.alpaca.rateLimitPerMinute, ...BUDGET },
       },
       { wire: new BrokerWire(this.#pool(origin), origin, keys), clock, log, meter, jitter: () => systemEntropy.next() },
     );
@@ -136,8 +149,8 @@ export class Trading {
     await this.desk.release(accountId, { deadlineMs });
   }
 
-  async close(): Promise<void> {
-    await this.desk.close();
+  async close(deadlineMs: number): Promise<void> {
+    await this.desk.close({ deadlineMs });
     for (const pool of this.#pools.values()) await pool.close();
     await this.journal.close();
     await this.audit.close();

@@ -172,7 +172,7 @@ export class WorkerParts {
     await streams.close();
     await owned.closeAll(deadlineMs * (1 - CLOSE_SHARE));
     await marketData.close();
-    await trading.close();
+    await trading.close(deadlineMs * (1 - CLOSE_SHARE));
     await mesh.close();
   }
 
@@ -188,7 +188,7 @@ export class WorkerParts {
     const config = message.config as GatewayConfig;
     try {
       await verifier.reconfigure(config.auth);
-      trading.desk.reconfigure({ orders: config.orders, risk: config.risk });
+      trading.desk.reload({ orders: config.orders, risk: config.risk });
       this.env.log.setLevel(config.log.level);
       http.reloadTls();
       settings.config = config;

@@ -1,0 +1,34 @@
+/** What the journal's ring says was told of an account already, so that gap repair tells the rest and nothing twice. */
+import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { ToldBefore } from '../accounts/gap-repair.js';
+import type { OrderDesk } from '../orders/order-desk.js';
+
+interface UpdateData {
+  readonly execution_id?: unknown;
+  readonly order?: { readonly id?: unknown };
+}
+
+export function toldBefore(desk: OrderDesk, accountId: AccountId): ToldBefore {
+  const executions = new Set<string>();
+  const lastEvents = new Map<string, string>();
+  let lastEventAt: string | undefined;
+  for (const { event, timestamp, data } of desk.eventsAfter(accountId, { epoch: 0, seq: 0 }).events) {
+    lastEventAt = timestamp;
+    const { execution_id: executionId, order } = readData(data);
+    if (typeof executionId === 'string') executions.add(executionId);
+    if (typeof order?.id === 'string') lastEvents.set(order.id, event);
+  }
+  return {
+    ...(lastEventAt !== undefined && { lastEventAt }),
+    knowsExecution: (executionId) => executions.has(executionId),
+    lastEventOf: (orderId) => lastEvents.get(orderId),
+  };
+}
+
+function readData(data: string): UpdateData {
+  try {
+    return JSON.parse(data) as UpdateData;
+  } catch {
+    return {};
+  }
+}
