@@ -181,11 +181,11 @@ function baseConfig(simulator: SimulatorProcess, secret: string, workers: number
     auth: { algorithms: ['HS256'], secret },
     alpaca: {
       endpoints: {
-        trading_paper: endpoints.tradingPaper,
-        trading_live: endpoints.tradingLive,
+        trading_paper: endpoints.trading,
+        trading_live: endpoints.trading,
         data: endpoints.data,
-        stream_trading_paper: endpoints.streamTradingPaper,
-        stream_trading_live: endpoints.streamTradingLive,
+        stream_trading_paper: endpoints.streamTrading,
+        stream_trading_live: endpoints.streamTrading,
         stream_data: endpoints.streamData,
       },
     },
