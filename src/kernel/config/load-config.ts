@@ -39,6 +39,8 @@ export interface ConfigDraft {
 export async function loadDraft(file: string, environment: Environment): Promise<ConfigDraft> {
   const path = resolve(file);
   const input = await readYamlFile(path);
+  // A section whose keys are all commented out is null in YAML; the operator means its defaults.
+  for (const key of Object.keys(input)) if (input[key] === null) Reflect.deleteProperty(input, key);
   for (const override of overridesFrom(environment)) apply(input, override);
   const accountsPath = await addAccountsFile(input, path);
   const { value, problems } = validate(configSchema, input);
