@@ -101,13 +101,17 @@ export class AccountJournal {
     const all = [...writes];
     for (const fill of fills) {
       this.#executionsUnderWay.add(fill.executionId);
-      all.push(this.#put(`x/${fill.executionId}`, fill), this.#put(`f/${fill.executionId}`, fill));
-      all.push(this.#put(`p/${dayOf(fill.at)}/x/${fill.executionId}`, ''));
+      all.push(...this.#fillWrites(fill));
     }
     const durable = this.#commit(all).finally(() => {
       for (const fill of fills) this.#executionsUnderWay.delete(fill.executionId);
     });
     return { event, durable };
+  }
+
+  /** For a fill whose event could not be kept. */
+  async keepFill(fill: PendingFill): Promise<void> {
+    await this.#commit(this.#fillWrites(fill));
   }
 
   pendingFills(): readonly PendingFill[] {
@@ -150,6 +154,12 @@ export class AccountJournal {
     const writes = [this.#remove(`i/${clientOrderId}`), this.#remove(`o/${clientOrderId}`)];
     if (scope !== '') writes.push(this.#remove(`k/${scope}`));
     return writes;
+  }
+
+  #fillWrites(fill: PendingFill): readonly StoreWrite[] {
+    const { executionId, at } = fill;
+    const day = this.#put(`p/${dayOf(at)}/x/${executionId}`, '');
+    return [this.#put(`x/${executionId}`, fill), this.#put(`f/${executionId}`, fill), day];
   }
 
   #key(name: string): string {

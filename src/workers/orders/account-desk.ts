@@ -114,7 +114,7 @@ export class AccountDesk {
     }
     const intent = this.#intentOf(plan, context, { ...identity, clientOrderId: acquaintance.clientOrderId });
     if (plan.dryRun) return dryRun(plan, intent);
-    const live = new LiveIntent(intent);
+    const live = new LiveIntent(intent, ports.clock);
     this.known.add(live);
     this.#recent.note(plan.fingerprint);
     if (!(await this.#makeDurable(live))) {
@@ -133,7 +133,10 @@ export class AccountDesk {
    * @throws GatewayError JOURNAL_BROKEN
    */
   scan(): readonly LiveIntent[] {
-    const open = this.journal.openIntents().map((intent) => new LiveIntent(intent));
+    const open = this.journal.openIntents().map((intent) => {
+      const { clock } = this.shared.ports;
+      return new LiveIntent(intent, clock, clock.now() - intent.recordedAt);
+    });
     for (const live of open) {
       live.callerGone = true;
       live.note({ kind: 'taken-over' });
@@ -189,6 +192,7 @@ export class AccountDesk {
     await Promise.race([work, this.shared.ports.clock.sleep(deadlineMs, limit.signal)]);
     limit.abort();
     this.#unsubscribe();
+    this.events.stop();
     this.#stopped.abort();
     for (const live of this.known.all()) live.wake();
   }

@@ -9,9 +9,20 @@ import type { TradeUpdate } from '../accounts/account-session.js';
 import { isRecord, type BrokerOrder } from './core/order-match.js';
 import type { DeskPorts } from './ports.js';
 
+interface OwedFill {
+  readonly fill: PendingFill;
+  isKept: boolean;
+}
+
+const OWED_RETRY_MS = 1_000;
+/** Beyond this the fill is left to the journal and its next owner, loudly. */
+const OWED_MAX = 10_000;
+
 export class EventRecorder {
   /** Tells in the order of numbers, whatever the order of commits. */
   #tail: Promise<void> = Promise.resolve();
+  readonly #owed: OwedFill[] = [];
+  #isStopped = false;
 
   constructor(
     private readonly journal: AccountJournal,
@@ -34,7 +45,7 @@ export class EventRecorder {
     this.#tail = this.#tail.then(async () => {
       const isKept = await kept;
       this.tell(event);
-      if (isKept) for (const fill of fills) await this.#audit(fill);
+      for (const fill of fills) await this.#see({ fill, isKept });
     });
   }
 
@@ -51,29 +62,62 @@ export class EventRecorder {
     };
     for await (const record of this.ports.audit.read(query)) audited.add(record.facts['execution_id']);
     for (const fill of pending) {
-      if (audited.has(fill.executionId)) await this.#forgetPending(fill);
-      else await this.#audit(fill);
+      if (audited.has(fill.executionId)) await this.journal.fillAudited(fill.executionId);
+      else await this.#see({ fill, isKept: true });
     }
   }
 
-  /** Resolves when everything recorded so far is kept, told and audited. */
+  /** Resolves when everything recorded so far is kept, told and audited, or owed. */
   async drained(): Promise<void> {
     await this.#tail;
   }
 
-  async #audit(fill: PendingFill): Promise<void> {
-    const { accountId } = this.journal;
-    try {
-      await this.ports.audit.append({ kind: 'fill', accountId, subject: 'system', facts: fill.facts });
-      await this.#forgetPending(fill);
-    } catch (cause) {
-      // It stays pending: the next owner, or the next start, writes it.
-      this.ports.log.error({ accountId, executionId: fill.executionId, cause }, 'fill not audited yet');
-    }
+  /** Nothing is tried again: what is owed and kept is the next owner's. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
-  async #forgetPending(fill: PendingFill): Promise<void> {
-    await this.journal.fillAudited(fill.executionId);
+  async #see(owed: OwedFill): Promise<void> {
+    if (!(await this.#audit(owed))) this.#owe(owed);
+  }
+
+  /** Kept first: only a kept fill is known to a successor, who must not audit it again. */
+  async #audit(owed: OwedFill): Promise<boolean> {
+    const { accountId } = this.journal;
+    const { fill } = owed;
+    try {
+      if (!owed.isKept) await this.journal.keepFill(fill);
+      owed.isKept = true;
+      await this.ports.audit.append({ kind: 'fill', accountId, subject: 'system', facts: fill.facts });
+    } catch (cause) {
+      this.ports.log.error({ accountId, executionId: fill.executionId, cause }, 'fill not audited yet');
+      return false;
+    }
+    await this.journal.fillAudited(fill.executionId).catch((cause: unknown) => {
+      // Harmless: whoever finds it pending asks the trail first.
+      this.ports.log.warn({ accountId, executionId: fill.executionId, cause }, 'audited fill still marked pending');
+    });
+    return true;
+  }
+
+  #owe(owed: OwedFill): void {
+    if (this.#owed.length >= OWED_MAX) {
+      this.ports.log.error({ accountId: this.journal.accountId, ...owed.fill.facts }, 'fill left to the next owner');
+      return;
+    }
+    this.#owed.push(owed);
+    if (this.#owed.length === 1) this.#payLater();
+  }
+
+  #payLater(): void {
+    this.ports.clock.after(OWED_RETRY_MS, () => {
+      if (!this.#isStopped) void this.#pay();
+    });
+  }
+
+  async #pay(): Promise<void> {
+    while (this.#owed[0] !== undefined && (await this.#audit(this.#owed[0]))) this.#owed.shift();
+    if (this.#owed.length > 0) this.#payLater();
   }
 
   #fillsOf(update: TradeUpdate): readonly PendingFill[] {

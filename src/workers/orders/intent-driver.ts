@@ -178,7 +178,7 @@ export class IntentDriver {
       attempts: intent.attempts,
       misses: this.#misses,
       throttled,
-      ageMs: this.context.ports.clock.now() - intent.recordedAt,
+      ageMs: this.live.hasKnownAge ? this.live.ageMs : Infinity,
       maxAgeMs: intent.maxAgeMs,
     });
   }
@@ -204,14 +204,13 @@ export class IntentDriver {
 
   /** Asked again after the wait for the disk. */
   #stillYoung(): boolean {
-    const ageMs = this.context.ports.clock.now() - this.live.intent.recordedAt;
-    return ageMs >= 0 && ageMs < this.live.intent.maxAgeMs && !this.context.stopped.aborted;
+    return this.live.ageMs < this.live.intent.maxAgeMs && !this.context.stopped.aborted;
   }
 
   async #considerGivingUp(): Promise<void> {
     const { ports, options, sweep, journal } = this.context;
     const { intent } = this.live;
-    const ageMs = ports.clock.now() - intent.recordedAt;
+    const { ageMs } = this.live;
     if (this.live.verdict.state === 'ABANDONED') {
       if (ageMs >= WATCH_FOR_MS) await this.#settle();
       return;

@@ -23,7 +23,7 @@ export function noteLateOrder(
   if (told === undefined || told.state === 'ACKED' || told.state === 'ACKED_LATE') return undefined;
   const intent = journal.intent(clientOrderId);
   if (intent === undefined) return undefined;
-  const live = new LiveIntent(intent);
+  const live = new LiveIntent(intent, ports.clock);
   live.note({ kind: 'given-up' });
   live.noteOrder(order, 'stream');
   if (live.verdict.state !== 'ACKED') return undefined;

@@ -1,5 +1,6 @@
 /** One intent without an outcome yet: its record, the evidence so far, and who waits for it. Holds no timer. */
 import type { IntentRecord, OutcomeRecord } from '../../kernel/journal/records.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
 import { isRecord, matchesIntent, readJson, type BrokerOrder } from './core/order-match.js';
 import type { Evidence } from './core/evidence.js';
 import { judge, type Verdict } from './core/outcome.js';
@@ -11,17 +12,34 @@ export class LiveIntent {
   readonly settled: Promise<OutcomeRecord>;
   /** True once a caller was told 202, or nobody waits: the same key then gets the 202 rather than a 409. */
   callerGone = false;
+  readonly #startedAt: number;
   #evidence: Evidence[] = [];
   #verdict: Verdict = { state: 'NONE', late: false };
   #resolve: (outcome: OutcomeRecord) => void = () => undefined;
   #wake: AbortController | undefined;
 
-  constructor(public intent: IntentRecord) {
+  constructor(
+    public intent: IntentRecord,
+    private readonly clock: Clock,
+    /** Milliseconds since the intent was recorded, when a former owner did; negative if the wall clock was set back. */
+    private readonly inheritedAgeMs = 0,
+  ) {
+    this.#startedAt = clock.monotonicMs();
     const body = readJson(new TextEncoder().encode(intent.body));
     this.body = isRecord(body) ? body : {};
     this.settled = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  /** Monotonic within this process: a step of the wall clock makes no order older or younger. */
+  get ageMs(): number {
+    return Math.max(0, this.inheritedAgeMs) + this.clock.monotonicMs() - this.#startedAt;
+  }
+
+  /** False when nobody can tell how old it is. */
+  get hasKnownAge(): boolean {
+    return this.inheritedAgeMs >= 0;
   }
 
   get clientOrderId(): string {

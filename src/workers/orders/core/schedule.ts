@@ -31,8 +31,7 @@ export function mayResend(facts: {
   readonly maxAgeMs: number;
 }): boolean {
   if (facts.policy !== 'resubmit_same_id' || facts.attempts >= ATTEMPTS_MAX) return false;
-  // A wall clock that was set back makes the age negative: then nobody knows how old it is.
-  if (facts.ageMs < 0 || facts.ageMs >= facts.maxAgeMs) return false;
+  if (facts.ageMs >= facts.maxAgeMs) return false;
   return facts.throttled || facts.misses >= MISSES_BEFORE_RESEND;
 }
 
