@@ -9,7 +9,9 @@ try {
   const report = await runSeeds(option('from', 1), option('seeds', 2000));
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (report.failure === undefined) {
-    console.log(`${report.seeds} seeds, ${report.intents} intents, ${report.unknowns} left unknown at last telling, ${seconds} s: no violation`);
+    console.log(
+      `${report.seeds} seeds, ${report.intents} intents, ${report.unknowns} left unknown at last telling, ${seconds} s: no violation`,
+    );
   } else {
     console.log(`seed ${report.failure.seed}: ${report.failure.violation}`);
     console.log(JSON.stringify(report.failure.options, null, 2));

@@ -1,6 +1,12 @@
 /** An account session on the virtual venue: sends once, hears the stream, repairs its gaps, each update once. */
 import type { AccountId } from '../../src/kernel/domain/identifiers.js';
-import type { AccountSession, BrokerCall, BrokerReply, MirrorView, TradeUpdate } from '../../src/workers/accounts/account-session.js';
+import type {
+  AccountSession,
+  BrokerCall,
+  BrokerReply,
+  MirrorView,
+  TradeUpdate,
+} from '../../src/workers/accounts/account-session.js';
 import type { Process } from './virtual-disk.js';
 import type { VirtualTime } from './virtual-time.js';
 import type { VirtualVenue } from './virtual-venue.js';
@@ -75,16 +81,18 @@ export class VirtualSession implements AccountSession {
 
   #hear(update: TradeUpdate): void {
     const name = `${String(update.order['id'])}/${update.event}/${update.executionId ?? ''}`;
-    if (!this.process.isAlive || this.#heard.has(name)) return;
+    const listener = this.#listener;
+    if (!this.process.isAlive || listener === undefined || this.#heard.has(name)) return;
     this.#heard.add(name);
     this.noteOrder(update.order);
-    this.#listener?.(update);
+    listener(update);
   }
 
   #repairLater(): void {
     this.time.at(REPAIR_EVERY_MS, () => {
       if (!this.process.isAlive) return;
-      for (const { update } of this.venue.executions.get(this.accountId) ?? []) this.#hear({ ...update, reconciled: true });
+      for (const { update } of this.venue.executions.get(this.accountId) ?? [])
+        this.#hear({ ...update, reconciled: true });
       this.#repairLater();
     });
   }

@@ -54,6 +54,10 @@ export class VirtualVenue {
     return () => listeners.delete(listener);
   }
 
+  get orderCount(): number {
+    return this.orders.size;
+  }
+
   ordersOf(accountId: string): readonly VenueOrder[] {
     return [...this.orders].filter(([key]) => key.startsWith(`${accountId}/`)).map(([, order]) => order);
   }
@@ -84,13 +88,20 @@ export class VirtualVenue {
       return this.#after(0, () => ({ kind: 'not-sent', reason: 'forbidden', detail: 'no longer allowed' }));
     }
     const body = JSON.parse(call.body ?? '{}') as Record<string, string>;
-    const arrival = { accountId, clientOrderId: body['client_order_id']!, tag: body['limit_price']!, epoch, sentAt: this.time.now };
+    const arrival = {
+      accountId,
+      clientOrderId: body['client_order_id']!,
+      tag: body['limit_price']!,
+      epoch,
+      sentAt: this.time.now,
+    };
     const way = this.#delay();
     const back = this.#delay();
     const lost = (detail: string, ms = way): Promise<BrokerReply> =>
       this.#after(ms, () => ({ kind: 'ambiguous', detail, upstreamMs: ms }));
     if (random.chance(faults.requestLoss)) return lost('reset before arrival');
-    if (random.chance(faults.throttle)) return this.#after(way, () => answered(429, { code: 42910000, message: 'rate limit' }));
+    if (random.chance(faults.throttle))
+      return this.#after(way, () => answered(429, { code: 42910000, message: 'rate limit' }));
     if (random.chance(faults.serverError)) return this.#after(way, () => answered(503, { message: 'unavailable' }));
     if (random.chance(faults.lateArrival)) {
       this.#arriveLater(arrival, body, random.between(100, 30_000));
@@ -102,7 +113,9 @@ export class VirtualVenue {
     const isMixedUp = random.chance(faults.mixUp);
     return this.#after(way + back, () => {
       const reply = result();
-      return isMixedUp && reply.status < 300 ? answered(200, { ...reply.order, symbol: 'WRONG' }) : answered(reply.status, reply.body);
+      return isMixedUp && reply.status < 300
+        ? answered(200, { ...reply.order, symbol: 'WRONG' })
+        : answered(reply.status, reply.body);
     });
   }
 
@@ -142,7 +155,8 @@ export class VirtualVenue {
     this.orders.set(key, order);
     this.#shownFrom.set(key, this.time.now + this.random.between(0, 1) * this.faults.lookupLagMs);
     this.#tell(arrival.accountId, order, 'new');
-    if (this.random.chance(0.7)) this.time.at(this.random.between(0, 3_000), () => this.#fill(arrival.accountId, order));
+    if (this.random.chance(0.7))
+      this.time.at(this.random.between(0, 3_000), () => this.#fill(arrival.accountId, order));
     const shown = { ...order };
     return { status: 200, body: shown, order: shown };
   }
@@ -159,8 +173,22 @@ export class VirtualVenue {
   #tell(accountId: string, order: VenueOrder, event: string, executionId?: string): TradeUpdate {
     const timestamp = new Date(Math.floor(this.time.now + this.time.wallOffset)).toISOString();
     const shown = { ...order };
-    const data = JSON.stringify({ event, timestamp, execution_id: executionId, qty: order.qty, price: order.limit_price, order: shown });
-    const update = { event, timestamp, data, order: shown, reconciled: false, ...(executionId === undefined ? {} : { executionId }) };
+    const data = JSON.stringify({
+      event,
+      timestamp,
+      execution_id: executionId,
+      qty: order.qty,
+      price: order.limit_price,
+      order: shown,
+    });
+    const update = {
+      event,
+      timestamp,
+      data,
+      order: shown,
+      reconciled: false,
+      ...(executionId === undefined ? {} : { executionId }),
+    };
     if (this.random.chance(this.faults.streamLoss)) return update;
     const copies = this.random.chance(this.faults.streamDuplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
@@ -187,7 +215,9 @@ export class VirtualVenue {
     if (call.method === 'DELETE') return this.#cancel(accountId, url.pathname.split('/').at(-1)!);
     if (url.pathname === '/v2/orders/by') {
       const order = this.orders.get(`${accountId}/${url.searchParams.get('client_order_id') ?? ''}`);
-      return order !== undefined && shown(order) ? answered(200, order) : answered(404, { code: 40410000, message: 'not found' });
+      return order !== undefined && shown(order)
+        ? answered(200, order)
+        : answered(404, { code: 40410000, message: 'not found' });
     }
     if (url.pathname === '/v2/orders') {
       return answered(200, url.searchParams.has('after_order_id') ? [] : this.ordersOf(accountId).filter(shown));
@@ -199,7 +229,8 @@ export class VirtualVenue {
   #cancel(accountId: string, orderId: string): BrokerReply {
     const order = this.ordersOf(accountId).find(({ id }) => id === orderId);
     if (order === undefined) return answered(404, { code: 40410000, message: 'order not found' });
-    if (order.status !== 'new') return answered(422, { code: 42210000, message: `order is already in "${order.status}" state` });
+    if (order.status !== 'new')
+      return answered(422, { code: 42210000, message: `order is already in "${order.status}" state` });
     order.status = 'canceled';
     this.#tell(accountId, order, 'canceled');
     return { kind: 'answered', status: 204, headers: {}, body: new Uint8Array(), upstreamMs: 1 };

@@ -53,6 +53,8 @@ export class World {
   readonly #intents: Intent[] = [];
   readonly #violations: string[] = [];
   #gateway: Gateway;
+  #tellings = 0;
+  #checkedAt = -1;
   #slot = 0;
   #epoch = 1;
 
@@ -82,9 +84,12 @@ export class World {
 
   #start(): Gateway {
     const platter = this.#platters[this.#slot]!;
-    const gateway = { isAlive: true, holdsFence: true, platter } as { -readonly [Name in keyof Gateway]: Gateway[Name] };
+    const gateway = { isAlive: true, holdsFence: true, platter } as {
+      -readonly [Name in keyof Gateway]: Gateway[Name];
+    };
     const clock = new ProcessClock(this.#time, gateway);
-    const storeOf = (disk: Platter): VirtualStore => new VirtualStore(disk, this.#time, this.#random, gateway, this.#faults);
+    const storeOf = (disk: Platter): VirtualStore =>
+      new VirtualStore(disk, this.#time, this.#random, gateway, this.#faults);
     const others = this.options.foreignDisk ? [] : this.#platters.filter((disk) => disk !== platter).map(storeOf);
     const stores = { own: storeOf(platter), others: () => others, close: () => Promise.resolve() };
     const journal = new SlotJournal(stores, { ringSize: 100, keepKeysDays: 9 }, clock);
@@ -138,7 +143,8 @@ export class World {
     }
     for (let at = 500; at < PHASE_1_MS; at += 1_500) {
       if (this.#random.chance(crash)) this.#time.at(at + this.#random.between(0, 1_000), () => this.#crash());
-      if (this.#random.chance(wallStep)) this.#time.at(at, () => (this.#time.wallOffset += this.#random.pick([-3_600_000, 3_600_000])));
+      if (this.#random.chance(wallStep))
+        this.#time.at(at, () => (this.#time.wallOffset += this.#random.pick([-3_600_000, 3_600_000])));
     }
   }
 
@@ -172,6 +178,7 @@ export class World {
   #hear(intent: Intent, answer: AccountAnswer): void {
     const what = meaningOf(answer);
     if (what === undefined) return;
+    this.#tellings += 1;
     intent.told = { what, at: this.#time.now };
     if (what === 'accepted' || what === 'unknown') this.#checkDurable(intent);
     if (what === 'not-sent') this.#checkNotSent(intent);
@@ -180,9 +187,14 @@ export class World {
 
   #cancel(intent: Intent, answer: AccountAnswer): void {
     if (answer.kind !== 'answer') return;
-    const { client_order_id: orderId } = JSON.parse(new TextDecoder().decode(answer.body)) as { client_order_id: string };
+    const { client_order_id: orderId } = JSON.parse(new TextDecoder().decode(answer.body)) as {
+      client_order_id: string;
+    };
     const context = { requestId: 'cancel', subject: 'caller', budgetMs: 10_000 };
-    void this.#gateway.desk.execute({ kind: 'cancel-order', accountId: intent.accountId, orderId, dryRun: false }, context);
+    void this.#gateway.desk.execute(
+      { kind: 'cancel-order', accountId: intent.accountId, orderId, dryRun: false },
+      context,
+    );
   }
 
   /** The process dies; a successor opens what was on its disk, or, on another instance, has nothing but the ids. */
@@ -206,11 +218,14 @@ export class World {
   #checkArrival(arrival: Arrival): void {
     const { accountId, clientOrderId, epoch } = arrival;
     const isDurable = this.#everyPlatter().some((platter) => platter.data.has(`${accountId}/i/${clientOrderId}`));
-    const isAudited = this.#audit.some(({ kind, facts }) => kind === 'intent' && facts['client_order_id'] === clientOrderId);
+    const isAudited = this.#audit.some(
+      ({ kind, facts }) => (kind === 'intent' || kind === 'attempt') && facts['client_order_id'] === clientOrderId,
+    );
     if (!isDurable) this.#violations.push(`I3 ${clientOrderId} reached the broker without a durable intent`);
     if (!isAudited) this.#violations.push(`I3 ${clientOrderId} reached the broker without an audited intent`);
     const newer = this.#adoptedAt.get(epoch + 1);
-    if (newer !== undefined && arrival.sentAt > newer) this.#violations.push(`I5 epoch ${epoch} sent after its successor took over`);
+    if (newer !== undefined && arrival.sentAt > newer)
+      this.#violations.push(`I5 epoch ${epoch} sent after its successor took over`);
   }
 
   readonly #adoptedAt = new Map<number, number>();
@@ -224,6 +239,14 @@ export class World {
   #checkSafety(): void {
     if (!this.#adoptedAt.has(this.#epoch)) this.#adoptedAt.set(this.#epoch, this.#time.now);
     this.#everyPlatter();
+    // Orders and what callers were told change with these; counting them is cheaper than looking at each.
+    const changes = this.#venue.orderCount + this.#tellings;
+    if (changes !== this.#checkedAt) this.#checkIntents();
+    this.#checkedAt = changes;
+    this.#raise();
+  }
+
+  #checkIntents(): void {
     for (const intent of this.#intents) {
       const orders = this.#ordersOf(intent);
       if (orders.length > 1) this.#violations.push(`I1 ${intent.tag} has ${orders.length} orders at the broker`);
@@ -232,7 +255,6 @@ export class World {
         this.#violations.push(`I4 ${intent.tag} was told rejected and is at the broker`);
       }
     }
-    this.#raise();
   }
 
   #raise(): void {
@@ -245,7 +267,10 @@ export class World {
 
   #checkDurable(intent: Intent): void {
     const isDurable = this.#everyPlatter().some((platter) =>
-      [...platter.data].some(([key, value]) => key.startsWith(`${intent.accountId}/i/`) && bodyOf(key, value).includes(`"limit_price":"${intent.tag}"`)),
+      [...platter.data].some(
+        ([key, value]) =>
+          key.startsWith(`${intent.accountId}/i/`) && bodyOf(key, value).includes(`"limit_price":"${intent.tag}"`),
+      ),
     );
     if (!isDurable) this.#violations.push(`I2 ${intent.tag} was acknowledged without a durable intent`);
   }
@@ -265,12 +290,14 @@ export class World {
     const executed = ACCOUNTS.flatMap((accountId) => (this.#venue.executions.get(accountId) ?? []).map(({ id }) => id));
     const missing = executed.find((id) => !audited.includes(id));
     if (missing !== undefined) this.#violations.push(`I8 fill ${missing} is not in the audit trail`);
-    if (!this.options.foreignDisk && new Set(audited).size !== audited.length) this.#violations.push('I8 a fill is in the audit trail twice');
+    if (!this.options.foreignDisk && new Set(audited).size !== audited.length)
+      this.#violations.push('I8 a fill is in the audit trail twice');
     for (const accountId of ACCOUNTS) {
       const open = this.#gateway.desk.openUnknown(accountId);
       if (open > 0) this.#violations.push(`I7 ${accountId} has ${open} unknown outcomes after the quarantine`);
     }
-    if (!this.options.foreignDisk) for (const order of this.#allOrders()) this.#checkConverged(order.accountId, order.order);
+    if (!this.options.foreignDisk)
+      for (const order of this.#allOrders()) this.#checkConverged(order.accountId, order.order);
     this.#raise();
   }
 
@@ -283,7 +310,9 @@ export class World {
     const bytes = this.#gateway.platter.data.get(key);
     const outcome = bytes === undefined ? undefined : (decodeRecord(key, bytes) as OutcomeRecord);
     if (outcome?.state === 'ACKED' || outcome?.state === 'ACKED_LATE') return;
-    this.#violations.push(`I7 ${String(order['limit_price'])} is at the broker, and its outcome here is ${outcome?.state ?? 'open'}`);
+    this.#violations.push(
+      `I7 ${String(order['limit_price'])} is at the broker, and its outcome here is ${outcome?.state ?? 'open'}`,
+    );
   }
 }
 
@@ -318,6 +347,7 @@ function meaningOf(answer: AccountAnswer): 'accepted' | 'rejected' | 'not-sent' 
     case 'order-not-sent':
       return 'not-sent';
     case 'request-in-flight':
+    case 'account-unavailable':
       return undefined;
     default:
       throw new Violation(`an answer nobody expected: ${answer.problem.code}`);

@@ -43,7 +43,7 @@ export class AccountDesk {
   readonly #breaker: RefusalBreaker;
   readonly #recent: RecentOrders;
   readonly #stopped = new AbortController();
-  readonly #unsubscribe: () => void;
+  #unsubscribe: () => void = () => undefined;
   #closedBecause: string | undefined;
   #sweeping: Promise<boolean> | undefined;
 
@@ -58,7 +58,12 @@ export class AccountDesk {
     this.#breaker = new RefusalBreaker(ports.clock);
     const { accountId } = session;
     this.#recent = new RecentOrders(ports.clock, () => rulesOf(options().risk, accountId).duplicateWindowMs ?? 0);
-    this.#unsubscribe = session.onTradeUpdate((update) => this.#hear(update));
+  }
+
+  /** Hears the session from now on, after what it said meanwhile. */
+  open(heardBefore: readonly TradeUpdate[]): void {
+    for (const update of heardBefore) this.#hear(update);
+    this.#unsubscribe = this.session.onTradeUpdate((update) => this.#hear(update));
   }
 
   get stopped(): AbortSignal {
@@ -147,7 +152,7 @@ export class AccountDesk {
 
   /** First one list that settles most of them, then a search for each of the rest. */
   async recover(open: readonly LiveIntent[]): Promise<void> {
-    await this.events.finishPendingFills();
+    this.events.finishPendingFills();
     if (open.length > 0) {
       this.shared.ports.log.warn({ accountId: this.session.accountId, open: open.length }, 'open intents recovered');
       await this.sweep(Math.min(...open.map(({ intent }) => intent.recordedAt)));

@@ -49,8 +49,18 @@ export class EventRecorder {
     });
   }
 
-  /** Fills that a former owner kept and may not have audited: the trail itself is asked. */
-  async finishPendingFills(): Promise<void> {
+  /** Fills that a former owner kept and may not have audited. Tried again until the trail can be read. */
+  finishPendingFills(): void {
+    this.#finishPendingFills().catch((cause: unknown) => {
+      this.ports.log.error({ accountId: this.journal.accountId, cause }, 'pending fills not finished');
+      this.ports.clock.after(OWED_RETRY_MS, () => {
+        if (!this.#isStopped) this.finishPendingFills();
+      });
+    });
+  }
+
+  /** The trail itself is asked which of them it has. */
+  async #finishPendingFills(): Promise<void> {
     const pending = this.journal.pendingFills();
     const oldest = Math.min(...pending.map(({ at }) => at));
     if (pending.length === 0) return;
@@ -62,7 +72,7 @@ export class EventRecorder {
     };
     for await (const record of this.ports.audit.read(query)) audited.add(record.facts['execution_id']);
     for (const fill of pending) {
-      if (audited.has(fill.executionId)) await this.journal.fillAudited(fill.executionId);
+      if (audited.has(fill.executionId)) await this.#forgetPending(fill);
       else await this.#see({ fill, isKept: true });
     }
   }
@@ -93,11 +103,16 @@ export class EventRecorder {
       this.ports.log.error({ accountId, executionId: fill.executionId, cause }, 'fill not audited yet');
       return false;
     }
-    await this.journal.fillAudited(fill.executionId).catch((cause: unknown) => {
-      // Harmless: whoever finds it pending asks the trail first.
-      this.ports.log.warn({ accountId, executionId: fill.executionId, cause }, 'audited fill still marked pending');
-    });
+    await this.#forgetPending(fill);
     return true;
+  }
+
+  /** Harmless when it fails: whoever finds it pending asks the trail first. */
+  async #forgetPending({ executionId }: PendingFill): Promise<void> {
+    await this.journal.fillAudited(executionId).catch((cause: unknown) => {
+      const { accountId } = this.journal;
+      this.ports.log.warn({ accountId, executionId, cause }, 'audited fill still marked pending');
+    });
   }
 
   #owe(owed: OwedFill): void {

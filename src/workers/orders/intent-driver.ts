@@ -189,13 +189,20 @@ export class IntentDriver {
     // Set before the write is asked for: a cancel that is noted meanwhile must not write the old count back.
     this.live.intent = { ...this.live.intent, attempts };
     try {
-      await this.context.journal.amendIntent(this.live.intent);
+      await Promise.all([this.context.journal.amendIntent(this.live.intent), this.#auditAttempt(attempts)]);
     } catch (cause) {
-      this.context.ports.log.error({ ...this.#fields(), cause }, 'journal refused a second attempt');
+      this.context.ports.log.error({ ...this.#fields(), cause }, 'second attempt not written down');
       return;
     }
     if (this.#isFinalPositive() || !this.#stillYoung()) return;
     void this.#attempt(attempts);
+  }
+
+  /** With the body: a former owner may have died between journal and audit, and then this is the only record of it. */
+  async #auditAttempt(attempt: number): Promise<void> {
+    const { accountId, subject, requestId, clientOrderId, path } = this.live.intent;
+    const facts = { client_order_id: clientOrderId, attempt, path, body: this.live.body };
+    await this.context.ports.audit.append({ kind: 'attempt', accountId, subject, requestId, facts });
   }
 
   #isFinalPositive(): boolean {

@@ -10,6 +10,7 @@ import { readAudit } from './audit-desk.js';
 import { cancelAll, cancelOne, cancelWhenKnown } from './cancel-desk.js';
 import { closePosition } from './close-desk.js';
 import { planFingerprint } from './intent-plan.js';
+import { HeardMeanwhile } from './heard-meanwhile.js';
 import type { LiveIntent } from './live-intent.js';
 import type { DeskRequest, OrderDesk } from './order-desk.js';
 import { SweepGate } from './order-sweep.js';
@@ -21,10 +22,19 @@ const PRUNE_EVERY_MS = 6 * 3_600_000;
 /** The broker's lookup may lag behind its own answer: this long ours stands in for it. */
 const ANSWER_STANDS_IN_MS = 15_000;
 
+const ADOPT_RETRY_MS = 5_000;
+
+/** An account whose journal has not been taken over yet, and why not. */
+class Adoption {
+  refusal: string | undefined;
+
+  constructor(readonly session: AccountSession) {}
+}
+
 export class JournaledOrderDesk implements OrderDesk {
   readonly #desks = new Map<AccountId, AccountDesk>();
-  /** Accounts that are here and must not trade, with the reason. */
-  readonly #refused = new Map<AccountId, string>();
+  /** Accounts that are here and may not trade yet. */
+  readonly #adoptions = new Map<AccountId, Adoption>();
   readonly #listeners = new Set<(event: OrderEvent) => void>();
   readonly #shared: DeskShared;
   #options: DeskOptions;
@@ -55,24 +65,12 @@ export class JournaledOrderDesk implements OrderDesk {
   }
 
   async adopt(session: AccountSession): Promise<void> {
-    const { accountId, epoch } = session;
-    try {
-      const desk = new AccountDesk(session, await this.ports.journal.adopt(accountId, epoch), this.#shared);
-      const open = desk.scan();
-      this.#desks.set(accountId, desk);
-      this.#refused.delete(accountId);
-      this.#recover(desk, open);
-    } catch (cause) {
-      const reason = refusalOf(cause);
-      this.#refused.set(accountId, reason);
-      this.ports.meter.count('opitios_orders_accounts_refused_total');
-      this.ports.log.error({ accountId, epoch, cause }, 'account may not trade');
-    }
+    await this.#tryAdopt(session, new HeardMeanwhile(session));
   }
 
   async release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void> {
     const desk = this.#desks.get(accountId);
-    this.#refused.delete(accountId);
+    this.#adoptions.delete(accountId);
     if (desk === undefined) return;
     await desk.release(options.deadlineMs);
     if (this.#desks.get(accountId) === desk) this.#desks.delete(accountId);
@@ -82,7 +80,10 @@ export class JournaledOrderDesk implements OrderDesk {
     const desk = this.#desks.get(request.accountId);
     if (request.kind === 'read-audit') return this.#readAudit(request, context);
     if (desk === undefined) {
-      return notSent('account', this.#refused.get(request.accountId) ?? 'The account has no desk here now.');
+      return unavailable(
+        request,
+        this.#adoptions.get(request.accountId)?.refusal ?? 'The account has no desk here now.',
+      );
     }
     try {
       return await this.#dispatch(desk, request, context);
@@ -91,7 +92,7 @@ export class JournaledOrderDesk implements OrderDesk {
       this.ports.log.error({ accountId, kind: request.kind, cause }, 'order request failed');
       if (!(cause instanceof GatewayError) || cause.code !== 'JOURNAL_BROKEN') throw cause;
       desk.closeFor(refusalOf(cause));
-      return notSent('journal', refusalOf(cause));
+      return unavailable(request, refusalOf(cause));
     }
   }
 
@@ -147,6 +148,33 @@ export class JournaledOrderDesk implements OrderDesk {
   async close(options: { readonly deadlineMs: number }): Promise<void> {
     this.#stopPruning();
     await Promise.all([...this.#desks.keys()].map((accountId) => this.release(accountId, options)));
+  }
+
+  /** A journal that does not answer, or is damaged, keeps the account from trading until it can be read and written. */
+  async #tryAdopt(session: AccountSession, heard: HeardMeanwhile): Promise<void> {
+    const { accountId, epoch } = session;
+    const reason = new Adoption(session);
+    this.#adoptions.set(accountId, reason);
+    try {
+      const desk = new AccountDesk(session, await this.ports.journal.adopt(accountId, epoch), this.#shared);
+      const open = desk.scan();
+      if (this.#adoptions.get(accountId) !== reason) {
+        heard.stop();
+        return;
+      }
+      this.#adoptions.delete(accountId);
+      this.#desks.set(accountId, desk);
+      desk.open(heard.stop());
+      this.#recover(desk, open);
+    } catch (cause) {
+      reason.refusal = refusalOf(cause);
+      this.ports.meter.count('opitios_orders_accounts_refused_total');
+      this.ports.log.error({ accountId, epoch, cause }, 'account may not trade');
+      this.ports.clock.after(ADOPT_RETRY_MS, () => {
+        if (this.#adoptions.get(accountId) === reason) void this.#tryAdopt(session, heard);
+        else heard.stop();
+      });
+    }
   }
 
   #dispatch(
@@ -242,6 +270,19 @@ function submitOrder(
     },
     context,
   );
+}
+
+/**
+ * Without the journal nobody can say whether an earlier request with this key was sent, so `order-not-sent` is said only
+ * to a caller that names neither key nor id.
+ */
+function unavailable(request: DeskRequest, detail: string): AccountAnswer {
+  const isKeyed = 'idempotencyKey' in request && request.idempotencyKey !== undefined;
+  const isNamed = request.kind === 'submit-order' && typeof request.order['client_order_id'] === 'string';
+  const isOrder =
+    request.kind === 'submit-order' || request.kind === 'replace-order' || request.kind === 'close-position';
+  if (isOrder && !isKeyed && !isNamed) return notSent('account', detail);
+  return problemAnswer('account-unavailable', detail, { retryAfterS: 1, members: { retryable: true } });
 }
 
 function refusalOf(cause: unknown): string {
