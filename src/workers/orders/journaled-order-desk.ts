@@ -277,12 +277,19 @@ function submitOrder(
  * to a caller that names neither key nor id.
  */
 function unavailable(request: DeskRequest, detail: string): AccountAnswer {
-  const isKeyed = 'idempotencyKey' in request && request.idempotencyKey !== undefined;
-  const isNamed = request.kind === 'submit-order' && typeof request.order['client_order_id'] === 'string';
-  const isOrder =
-    request.kind === 'submit-order' || request.kind === 'replace-order' || request.kind === 'close-position';
-  if (isOrder && !isKeyed && !isNamed) return notSent('account', detail);
+  if (isOrder(request) && !isRepeatable(request)) return notSent('account', detail);
   return problemAnswer('account-unavailable', detail, { retryAfterS: 1, members: { retryable: true } });
+}
+
+type PlacingRequest = Extract<DeskRequest, { readonly kind: 'submit-order' | 'replace-order' | 'close-position' }>;
+
+function isOrder(request: DeskRequest): request is PlacingRequest {
+  return ['submit-order', 'replace-order', 'close-position'].includes(request.kind);
+}
+
+function isRepeatable(request: PlacingRequest): boolean {
+  if (request.idempotencyKey !== undefined) return true;
+  return request.kind === 'submit-order' && typeof request.order['client_order_id'] === 'string';
 }
 
 function refusalOf(cause: unknown): string {
