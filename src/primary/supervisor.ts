@@ -126,7 +126,9 @@ export class Supervisor {
     this.#stop.abort();
     for (const one of this.#processes) {
       one.phase = one.phase === 'gone' ? 'gone' : 'leaving';
-      one.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
+      // A spare has nothing to finish, and may not listen yet.
+      if (one.slot === undefined) one.kill('planned');
+      else one.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
     }
     const all = Promise.all([...this.#processes].map((one) => one.ended));
     await Promise.race([all, this.parts.clock.sleep(DRAIN_MS)]);

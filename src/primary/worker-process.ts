@@ -119,7 +119,7 @@ export class WorkerProcess {
     this.missedBeats = 0;
     switch (message.kind) {
       case 'hello':
-        this.phase = 'idle';
+        if (this.phase === 'forked') this.phase = 'idle';
         return;
       case 'ready':
         if (this.phase === 'starting') this.phase = 'ready';

@@ -1,0 +1,95 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { createServer } from 'node:net';
+import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+
+let gateway: GatewayProcess | undefined;
+afterEach(() => gateway?.stop(), 60_000);
+
+test('a rolling restart replaces every worker without a failed request', async () => {
+  gateway = await startGateway({ accounts: 8, workers: 2 });
+  const running = gateway;
+  const before = new Set((await running.pool()).workers.map(({ pid }) => pid));
+  const seen = { done: false, answers: 0, failed: [] as string[] };
+  const reader = (async () => {
+    for (let turn = 0; !seen.done; turn += 1) {
+      const id = running.accountIds[turn % running.accountIds.length] ?? '';
+      const outcome = await running.get(`/accounts/${id}/account`).then(
+        async (response) => `${response.status} ${response.ok ? '' : await response.text()}`,
+        (cause: unknown) => String(cause),
+      );
+      seen.answers += 1;
+      if (!outcome.startsWith('200')) seen.failed.push(outcome);
+    }
+  })();
+  running.primary.kill('SIGUSR2');
+  await eventually(async () => {
+    const { workers } = await running.pool();
+    return workers.length === 2 && workers.every(({ pid, state }) => !before.has(pid) && state === 'ready');
+  }, 'both workers are new');
+  seen.done = true;
+  await reader;
+
+  expect(seen.answers).toBeGreaterThan(10);
+  expect(seen.failed).toEqual([]);
+}, 90_000);
+
+test('a reload adds and removes accounts and keeps the worker processes; a broken file changes nothing', async () => {
+  gateway = await startGateway({ accounts: 6, workers: 2 });
+  const running = gateway;
+  const pids = (await running.pool()).workers.map(({ pid }) => pid);
+  const [first = '', second = ''] = running.accountIds;
+  running.rewriteConfig((config) => {
+    const accounts = config['trading_accounts'] as { account_id: string }[];
+    accounts.shift();
+    const renamed = accounts[0];
+    if (renamed !== undefined) renamed.account_id = 'fresh';
+  });
+  await eventually(
+    async () => (await running.get('/accounts/fresh/account')).status === 200,
+    'the new account answers',
+  );
+  expect((await running.get(`/accounts/${first}/account`)).status).toBe(404);
+  expect((await running.get(`/accounts/${second}/account`)).status).toBe(404);
+
+  running.rewriteConfig((config) => {
+    config['no_such_key'] = true;
+  });
+  running.primary.kill('SIGHUP');
+  await eventually(() => running.output().includes('configuration not reloaded'), 'the refusal is logged');
+  expect((await running.get('/accounts/fresh/account')).status).toBe(200);
+  expect((await running.pool()).workers.map(({ pid }) => pid)).toEqual(pids);
+}, 90_000);
+
+test('SIGTERM drains: the primary ends with 0 and no worker is left', async () => {
+  gateway = await startGateway({ accounts: 3, workers: 2 });
+  const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
+  const ended = new Promise((resolve) => gateway?.primary.once('exit', (code) => resolve(code)));
+  gateway.primary.kill('SIGTERM');
+
+  expect(await ended).toBe(0);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
+}, 90_000);
+
+test('kill -9 of the primary leaves no worker behind', async () => {
+  gateway = await startGateway({ accounts: 3, workers: 2 });
+  const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
+  gateway.primary.kill('SIGKILL');
+  const isAlive = (pid: number): boolean => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  await eventually(() => !pids.some(isAlive), 'the workers end with the primary');
+}, 90_000);
+
+test('a port in use ends the start with one line', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const { port } = other.address() as { readonly port: number };
+  const starting = startGateway({ accounts: 2, config: { server: { port } } });
+
+  await expect(starting).rejects.toThrow(/EADDRINUSE/);
+  other.close();
+}, 90_000);
