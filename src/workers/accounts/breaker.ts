@@ -27,6 +27,11 @@ export class Breaker {
     return 0;
   }
 
+  /** The call that `waitMs` let pass was never made: the next one may be the trial. */
+  giveBack(): void {
+    this.#isTrying = false;
+  }
+
   note(result: ExchangeResult): void {
     this.#isTrying = false;
     if (!isFailure(result)) {

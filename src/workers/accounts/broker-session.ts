@@ -61,6 +61,9 @@ export class BrokerSession implements AccountSession {
   #state: SessionState = 'connecting';
   #stream: TradeStream | undefined;
   #isStreamUp = false;
+  /** Rises whenever the stream comes or goes: what was read under an earlier one proves nothing. */
+  #turn = 0;
+  #firstUpAt: string | undefined;
   #told: ToldBefore = NOTHING_TOLD;
   /** Broker or wall time up to which everything is known; undefined before the first sync of a fresh account. */
   #knownUntil: string | undefined;
@@ -153,8 +156,11 @@ export class BrokerSession implements AccountSession {
 
   #streamUp(): void {
     this.#isStreamUp = true;
+    this.#turn += 1;
+    this.#firstUpAt ??= new Date(this.ports.clock.now()).toISOString();
     this.mirror.noteAlive();
-    this.#waiting = [];
+    // What an earlier connection brought before the session was in sync still waits to be told.
+    this.#waiting ??= [];
     if (this.#state !== 'connecting') this.#enter('reconciling');
     this.#reconciling = this.#reconcile();
   }
@@ -162,7 +168,10 @@ export class BrokerSession implements AccountSession {
   #streamDown(end: { readonly isRefused: boolean; readonly detail: string }): void {
     if (this.#isStreamUp || this.mirror.inSync) this.ports.meter.count('opitios_trade_stream_drops_total');
     this.#isStreamUp = false;
+    this.#turn += 1;
     this.mirror.inSync = false;
+    // A first sync that never came about leaves a gap like any other.
+    this.#knownUntil ??= this.#firstUpAt;
     this.#calls.noteError(end.isRefused ? 'key-refused' : 'stream', end.detail);
     this.#enter(end.isRefused ? 'failed' : this.#state === 'connecting' ? 'connecting' : 'degraded');
     this.#noteTried();
@@ -171,15 +180,18 @@ export class BrokerSession implements AccountSession {
   /** Runs until it succeeds or the stream goes down again: then its successor does the same from the same moment. */
   async #reconcile(): Promise<void> {
     const beganAt = new Date(this.ports.clock.now()).toISOString();
-    while (this.#isStreamUp && !this.#stop.signal.aborted) {
-      if (await this.#tryReconcile(beganAt)) return;
+    const turn = this.#turn;
+    const isCurrent = (): boolean => turn === this.#turn && !this.#stop.signal.aborted;
+    while (isCurrent()) {
+      if (await this.#tryReconcile(beganAt, isCurrent)) return;
+      if (!isCurrent()) return;
       this.#enter('degraded');
       this.#noteTried();
       await this.ports.clock.sleep(RECONCILE_RETRY_MS * (1 + this.ports.jitter()), this.#stop.signal);
     }
   }
 
-  async #tryReconcile(beganAt: string): Promise<boolean> {
+  async #tryReconcile(beganAt: string, isCurrent: () => boolean): Promise<boolean> {
     const since = this.#knownUntil;
     const gap = { book: this.mirror.orders, seen: this.#seen, told: this.#told, ...(since !== undefined && { since }) };
     const [found, positions, account] = await Promise.all([
@@ -187,10 +199,10 @@ export class BrokerSession implements AccountSession {
       this.#reader.list('/v2/positions'),
       this.#reader.object('/v2/account'),
     ]);
-    if (found === undefined || positions === undefined || account === undefined || !this.#isStreamUp) return false;
+    if (found === undefined || positions === undefined || account === undefined) return false;
     // Once more, for what ended between the first list and now; the stream brings what comes after.
     const again = since === undefined ? [] : await this.#reader.orders('open');
-    if (again === undefined) return false;
+    if (again === undefined || !isCurrent()) return false;
     this.mirror.putAccount(account);
     this.mirror.putPositions(positions.text, positions.items);
     for (const update of found.updates) this.#pass(update);

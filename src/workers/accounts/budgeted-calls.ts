@@ -26,11 +26,12 @@ export class BudgetedCalls {
   /** Never rejects. */
   async send(call: BrokerCall): Promise<BrokerReply> {
     const startedAt = this.clock.monotonicMs();
-    const breakerMs = this.#breaker.waitMs();
     if (this.#isClosed) return notSent('closed', 'the session is closed');
+    const breakerMs = this.#breaker.waitMs();
     if (breakerMs > 0) return notSent('breaker', 'the account is refused or unreachable', Math.ceil(breakerMs / 1000));
     const admission = await this.budget.admit(call.lane, call.deadlineMs);
     if (admission.kind === 'refused') {
+      this.#breaker.giveBack();
       return notSent(admission.reason, 'no room in the account’s request budget', admission.retryAfterS);
     }
     const { permit } = admission;

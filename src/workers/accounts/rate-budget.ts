@@ -184,8 +184,11 @@ export class RateBudget {
     this.#armWake();
   }
 
+  /** Anew each time: an answer may have moved the end of the window. */
   #armWake(): void {
-    if (this.#cancelWake !== undefined || ORDER.every((lane) => this.#lanes[lane].size === 0)) return;
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    if (ORDER.every((lane) => this.#lanes[lane].size === 0)) return;
     const now = this.clock.monotonicMs();
     const wakeAt = this.#pausedUntilMs > now ? this.#pausedUntilMs : this.#windowEndMs;
     this.#cancelWake = this.clock.after(Math.max(1, wakeAt - now), () => {

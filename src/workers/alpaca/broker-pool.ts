@@ -47,6 +47,9 @@ export type ExchangeResult =
 
 export class BrokerPool {
   readonly #pool: Pool;
+  /** Whoever waits here can leave for free; leaving undici's own queue costs a socket. */
+  readonly #waiting = new Set<Attempt>();
+  #busy = 0;
 
   constructor(
     private readonly options: BrokerPoolOptions,
@@ -77,14 +80,27 @@ export class BrokerPool {
   /** Never rejects. */
   exchange(exchange: Exchange): Promise<ExchangeResult> {
     return new Promise((resolve) => {
-      const attempt = new Attempt(exchange, this.clock, resolve);
-      if (exchange.signal?.aborted === true) {
-        attempt.giveUp('the caller left');
-        return;
-      }
-      const { method, path, headers, body } = exchange;
-      this.#pool.dispatch({ method, path, headers, body: body ?? null }, attempt);
+      const attempt = new Attempt(exchange, this.clock, (result) => {
+        resolve(result);
+        // One that still waited held no place.
+        if (this.#waiting.delete(attempt)) return;
+        this.#busy -= 1;
+        this.#next();
+      });
+      this.#waiting.add(attempt);
+      if (exchange.signal?.aborted === true) attempt.giveUp('the caller left');
+      else this.#next();
     });
+  }
+
+  #next(): void {
+    for (const attempt of this.#waiting) {
+      if (this.#busy >= this.options.connections) return;
+      this.#waiting.delete(attempt);
+      this.#busy += 1;
+      const { method, path, headers, body } = attempt.exchange;
+      this.#pool.dispatch({ method, path, headers, body: body ?? null }, attempt);
+    }
   }
 
   async close(): Promise<void> {
@@ -105,7 +121,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #whyAborted: string | undefined;
 
   constructor(
-    private readonly exchange: Exchange,
+    readonly exchange: Exchange,
     private readonly clock: Clock,
     private readonly resolve: (result: ExchangeResult) => void,
   ) {
