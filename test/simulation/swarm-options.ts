@@ -22,6 +22,8 @@ export interface SwarmOptions {
   readonly mixUp: number;
   readonly diskFault: number;
   readonly auditFault: number;
+  /** Chance that a sync takes half a second. */
+  readonly slowDisk: number;
   readonly crash: number;
   readonly move: boolean;
   /** The successor is another instance: it cannot read the former owner's disk, and that one may still run. */
@@ -33,13 +35,13 @@ export interface SwarmOptions {
 export function swarmOptions(seed: number): SwarmOptions {
   const random = new SeededRandom(seed * 7919 + 17);
   const some = (most: number): number => (random.chance(0.5) ? random.between(0, most) : 0);
-  const crash = some(0.6);
+  const crash = some(0.8);
   return {
     seed,
     policy: random.chance(0.5) ? 'reconcile_only' : 'resubmit_same_id',
     onLate: random.chance(0.5) ? 'keep' : 'cancel',
-    requestLoss: some(0.3),
-    responseLoss: some(0.3),
+    requestLoss: some(0.4),
+    responseLoss: some(0.5),
     serverError: some(0.2),
     throttle: some(0.2),
     connectFailure: some(0.2),
@@ -47,7 +49,7 @@ export function swarmOptions(seed: number): SwarmOptions {
     lateArrival: some(0.1),
     lookupLagMs: some(10_000),
     lookupFailure: some(0.4),
-    streamLoss: some(0.5),
+    streamLoss: some(0.9),
     streamDuplicate: some(0.5),
     delayMs: random.between(5, 100),
     clog: some(0.05),
@@ -55,6 +57,7 @@ export function swarmOptions(seed: number): SwarmOptions {
     mixUp: some(0.05),
     diskFault: some(0.1),
     auditFault: some(0.1),
+    slowDisk: some(0.2),
     crash,
     move: random.chance(0.5),
     foreignDisk: crash > 0 && random.chance(0.25),

@@ -12,6 +12,11 @@ export interface Process {
 export interface DiskFaults {
   diskFault: number;
   auditFault: number;
+  slowDisk: number;
+}
+
+function syncMs(random: SeededRandom, faults: DiskFaults): number {
+  return random.chance(faults.slowDisk) ? random.between(50, 500) : random.between(0.2, 3);
 }
 
 /** What a slot has on disk; outlives the process. */
@@ -59,7 +64,7 @@ export class VirtualStore implements Store {
       if (!this.process.isAlive) return;
       const fails = this.random.chance(this.faults.diskFault);
       if (!fails) this.platter.pending.push(writes);
-      this.time.at(this.random.between(0.2, 3), () => {
+      this.time.at(syncMs(this.random, this.faults), () => {
         if (!this.process.isAlive) return;
         if (fails) {
           reject(new GatewayError('JOURNAL_BROKEN', { trouble: 'disk full' }));
@@ -94,7 +99,7 @@ export class VirtualAudit implements AuditLog {
     return new Promise((resolve, reject) => {
       if (!this.process.isAlive) return;
       const fails = this.random.chance(this.faults.auditFault);
-      this.time.at(this.random.between(0.2, 3), () => {
+      this.time.at(syncMs(this.random, this.faults), () => {
         if (!this.process.isAlive) return;
         if (fails) {
           reject(new GatewayError('AUDIT_BROKEN'));

@@ -35,6 +35,8 @@ export class VirtualVenue {
   readonly orders = new Map<string, VenueOrder>();
   readonly executions = new Map<string, Execution[]>();
   readonly arrivals: Arrival[] = [];
+  /** Every POST that may have reached the broker as far as its sender can know. */
+  readonly sent: Arrival[] = [];
   /** POSTs on the wire that may still arrive. */
   readonly onTheWire = new Set<string>();
   readonly #shownFrom = new Map<string, number>();
@@ -99,9 +101,11 @@ export class VirtualVenue {
     const back = this.#delay();
     const lost = (detail: string, ms = way): Promise<BrokerReply> =>
       this.#after(ms, () => ({ kind: 'ambiguous', detail, upstreamMs: ms }));
-    if (random.chance(faults.requestLoss)) return lost('reset before arrival');
     if (random.chance(faults.throttle))
       return this.#after(way, () => answered(429, { code: 42910000, message: 'rate limit' }));
+    // What was stopped at the edge is known to have done nothing; from here on nobody can tell.
+    this.sent.push(arrival);
+    if (random.chance(faults.requestLoss)) return lost('reset before arrival');
     if (random.chance(faults.serverError)) return this.#after(way, () => answered(503, { message: 'unavailable' }));
     if (random.chance(faults.lateArrival)) {
       this.#arriveLater(arrival, body, random.between(100, 30_000));
@@ -109,6 +113,8 @@ export class VirtualVenue {
     }
     const result = this.#arriveLater(arrival, body, way);
     if (random.chance(faults.responseLoss)) return lost('reset after arrival', way + back);
+    if (random.chance(faults.serverError))
+      return this.#after(way + back, () => answered(502, { message: 'bad gateway' }));
     if (random.chance(faults.hang)) return lost('no answer', HANG_MS);
     const isMixedUp = random.chance(faults.mixUp);
     return this.#after(way + back, () => {
@@ -140,7 +146,7 @@ export class VirtualVenue {
     const key = `${arrival.accountId}/${arrival.clientOrderId}`;
     const known = this.orders.get(key);
     // A second attempt can be refused for what the first one did: its buying power is used.
-    if (known !== undefined && this.random.chance(0.3)) return refusal(403, 40310000, 'insufficient buying power');
+    if (known !== undefined && this.random.chance(0.6)) return refusal(403, 40310000, 'insufficient buying power');
     if (known !== undefined) return refusal(422, 40010001, 'client_order_id must be unique');
     if (this.random.chance(this.faults.refusal)) return refusal(403, 40310000, 'insufficient buying power');
     const order: VenueOrder = {

@@ -23,6 +23,8 @@ const ACCOUNTS = ['account_001', 'account_002'] as AccountId[];
 const INTENTS_PER_ACCOUNT = 6;
 const PHASE_1_MS = 20_000;
 const PHASE_2_MS = 120_000;
+/** Of a limit order for the day, with the time that a slow disk takes. */
+const MAX_AGE_MS = 10_600;
 const QUARANTINE_MS = 30_000;
 
 interface Intent {
@@ -179,8 +181,13 @@ export class World {
     const what = meaningOf(answer);
     if (what === undefined) return;
     this.#tellings += 1;
+    if (what === 'rejected' && answer.kind === 'problem' && answer.problem.alpaca?.['code'] === 40010001) {
+      this.#violations.push(`R9 ${intent.tag} was told rejected because its own order has its id`);
+    }
     intent.told = { what, at: this.#time.now };
     if (what === 'accepted' || what === 'unknown') this.#checkDurable(intent);
+    if (what === 'accepted' || what === 'rejected') this.#checkOutcomeDurable(intent, what);
+    if (what === 'accepted') this.#checkDescribes(intent, answer);
     if (what === 'not-sent') this.#checkNotSent(intent);
     if (what === 'unknown' && this.#random.chance(this.options.callerCancels)) this.#cancel(intent, answer);
   }
@@ -223,6 +230,7 @@ export class World {
     );
     if (!isDurable) this.#violations.push(`I3 ${clientOrderId} reached the broker without a durable intent`);
     if (!isAudited) this.#violations.push(`I3 ${clientOrderId} reached the broker without an audited intent`);
+    this.#checkAttempts(arrival);
     const newer = this.#adoptedAt.get(epoch + 1);
     if (newer !== undefined && arrival.sentAt > newer)
       this.#violations.push(`I5 epoch ${epoch} sent after its successor took over`);
@@ -273,6 +281,40 @@ export class World {
       ),
     );
     if (!isDurable) this.#violations.push(`I2 ${intent.tag} was acknowledged without a durable intent`);
+  }
+
+  /** R12: what is told as final is on disk already. */
+  #checkOutcomeDurable(intent: Intent, what: string): void {
+    const isDurable = this.#everyPlatter().some((platter) =>
+      [...platter.data].some(([key, value]) => {
+        if (!key.startsWith(`${intent.accountId}/i/`) || !bodyOf(key, value).includes(`"limit_price":"${intent.tag}"`))
+          return false;
+        return platter.data.has(key.replace('/i/', '/o/'));
+      }),
+    );
+    if (!isDurable) this.#violations.push(`R12 ${intent.tag} was told ${what} before that was durable`);
+  }
+
+  #checkDescribes(intent: Intent, answer: AccountAnswer): void {
+    if (answer.kind !== 'answer') return;
+    const order = JSON.parse(new TextDecoder().decode(answer.body)) as Record<string, unknown>;
+    if (order['symbol'] !== 'AAPL' || order['limit_price'] !== intent.tag) {
+      this.#violations.push(`R9 ${intent.tag} was answered with another order`);
+    }
+  }
+
+  /** R4: two attempts at most, and none with an intent that has grown old. */
+  #checkAttempts({ clientOrderId, sentAt }: Arrival): void {
+    if (this.options.foreignDisk) return;
+    const sent = this.#venue.sent.filter((other) => other.clientOrderId === clientOrderId);
+    if (sent.length > 2) this.#violations.push(`R4 ${clientOrderId} was sent ${sent.length} times`);
+    const recorded = this.#audit.findLast(
+      ({ kind, facts, monotonicMs }) =>
+        kind === 'intent' && facts['client_order_id'] === clientOrderId && monotonicMs <= sentAt,
+    );
+    if (recorded !== undefined && sentAt - recorded.monotonicMs > MAX_AGE_MS) {
+      this.#violations.push(`R4 ${clientOrderId} was sent ${sentAt - recorded.monotonicMs} ms after its intent`);
+    }
   }
 
   #checkNotSent(intent: Intent): void {
@@ -332,6 +374,7 @@ const HEALED: Partial<Faults> = {
   mixUp: 0,
   diskFault: 0,
   auditFault: 0,
+  slowDisk: 0,
 };
 
 function bodyOf(key: string, value: Uint8Array): string {
