@@ -50,9 +50,9 @@ export class LiveIntent {
     return this.#verdict;
   }
 
-  /** Unknown as callers see it: something may be at the broker, and nobody knows. */
+  /** Unknown as callers see it: until the outcome is on disk they are told 202. */
   get isOpenUnknown(): boolean {
-    return this.callerGone && (this.#verdict.state === 'UNKNOWN' || this.#verdict.state === 'EXISTS');
+    return this.callerGone && this.#verdict.state !== 'ABANDONED';
   }
 
   /** Adds evidence and wakes whoever waits for some. */

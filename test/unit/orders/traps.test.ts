@@ -46,7 +46,7 @@ test('an accepted order is answered 201 with the broker bytes and its place, and
 });
 
 test('late first attempt after a not-found lookup: the id is sent again, refused as taken, and the order is found', async () => {
-  let order: Record<string, unknown> | undefined;
+  let order: Record<string, unknown> | undefined = undefined;
   let posts = 0;
   const session = new ScriptedSession((call, body) => {
     if (call.method !== 'POST') return order === undefined ? NOT_FOUND : answered(200, order);
@@ -70,7 +70,7 @@ test('late first attempt after a not-found lookup: the id is sent again, refused
 
 test('403 after our own ambiguous attempt stays unknown until a lookup finds the order', async () => {
   let posts = 0;
-  let shown: Record<string, unknown> | undefined;
+  let shown: Record<string, unknown> | undefined = undefined;
   const session = new ScriptedSession((call, body) => {
     if (call.method !== 'POST') return shown === undefined ? NOT_FOUND : answered(200, shown);
     posts += 1;
@@ -95,7 +95,7 @@ test('403 after our own ambiguous attempt stays unknown until a lookup finds the
 });
 
 test('a lookup that shows status rejected is the order itself: final, and not an error', async () => {
-  let shown: Record<string, unknown> | undefined;
+  let shown: Record<string, unknown> | undefined = undefined;
   const session = new ScriptedSession(losing(() => shown));
   const fixture = new DeskFixture();
   await fixture.desk.adopt(session);
@@ -177,7 +177,7 @@ test('a fill that overtakes the answer of the POST settles the order', async () 
 });
 
 test('a cancel while the outcome is unknown is queued, and carried out once the order is known', async () => {
-  let shown: Record<string, unknown> | undefined;
+  let shown: Record<string, unknown> | undefined = undefined;
   const session = new ScriptedSession((call) => {
     if (call.method === 'DELETE')
       return { kind: 'answered', status: 204, headers: {}, body: new Uint8Array(), upstreamMs: 1 };
@@ -319,7 +319,7 @@ test.each([-3_600_000, 3_600_000])(
 );
 
 test('a caller that goes away early gets its 202, and the order goes on', async () => {
-  let shown: Record<string, unknown> | undefined;
+  let shown: Record<string, unknown> | undefined = undefined;
   const session = new ScriptedSession(losing(() => shown));
   const fixture = new DeskFixture();
   await fixture.desk.adopt(session);
@@ -335,11 +335,10 @@ test('a caller that goes away early gets its 202, and the order goes on', async 
 });
 
 test('given up after the quarantine and a clean sweep, the order is watched; late, it is canceled if the policy says so', async () => {
-  let shown: Record<string, unknown> | undefined;
   const session = new ScriptedSession((call) => {
     if (call.method === 'DELETE')
       return { kind: 'answered', status: 204, headers: {}, body: new Uint8Array(), upstreamMs: 1 };
-    return losing(() => shown)(call, {});
+    return losing(() => undefined)(call, {});
   });
   const fixture = new DeskFixture({ orders: { onLate: 'cancel', quarantineAfterMs: 20_000 } });
   await fixture.desk.adopt(session);
