@@ -70,7 +70,9 @@ export class EventRing {
     const gaps: Gap[] = [];
     const events: OrderEvent[] = [];
     const oldest = this.#ranges[0];
-    if (!this.#ranges.some((range) => range.epoch === position.epoch) && position.epoch < (oldest?.epoch ?? 0)) {
+    // Epoch 0 is before the first: whoever asks from there wants all that is held, and misses nothing by name.
+    const isForgotten = position.epoch > 0 && position.epoch < (oldest?.epoch ?? 0);
+    if (isForgotten && !this.#ranges.some((range) => range.epoch === position.epoch)) {
       gaps.push({ epoch: position.epoch, from: position.seq + 1, to: position.seq + 1 });
     }
     for (const range of this.#ranges.filter((each) => each.epoch >= position.epoch)) {
