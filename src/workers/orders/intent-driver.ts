@@ -217,15 +217,15 @@ export class IntentDriver {
   async #considerGivingUp(): Promise<void> {
     const { ports, options, sweep, journal } = this.context;
     const { intent } = this.live;
-    const { ageMs } = this.live;
+    const { ageMs, heldMs } = this.live;
     if (this.live.verdict.state === 'ABANDONED') {
       if (ageMs >= WATCH_FOR_MS) await this.#settle();
       return;
     }
     const { quarantineAfterMs } = options().orders;
-    if (this.#attemptUnderWay || !mayGiveUp({ ageMs, quarantineAfterMs, sweptClean: true })) return;
+    if (this.#attemptUnderWay || !mayGiveUp({ heldMs, quarantineAfterMs, sweptClean: true })) return;
     const sweptClean = await sweep(intent.recordedAt);
-    if (!mayGiveUp({ ageMs, quarantineAfterMs, sweptClean }) || this.#isFinal()) return;
+    if (!mayGiveUp({ heldMs, quarantineAfterMs, sweptClean }) || this.#isFinal()) return;
     this.live.note({ kind: 'given-up' });
     this.live.intent = { ...this.live.intent, abandonedAt: ports.clock.now() };
     ports.log.error(this.#fields(), 'order abandoned unconfirmed');

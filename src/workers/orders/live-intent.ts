@@ -34,7 +34,12 @@ export class LiveIntent {
 
   /** Monotonic within this process: a step of the wall clock makes no order older or younger. */
   get ageMs(): number {
-    return Math.max(0, this.inheritedAgeMs) + this.clock.monotonicMs() - this.#startedAt;
+    return Math.max(0, this.inheritedAgeMs) + this.heldMs;
+  }
+
+  /** How long this process has held it: what a quarantine is measured by, since an inherited age may be a clock's error. */
+  get heldMs(): number {
+    return this.clock.monotonicMs() - this.#startedAt;
   }
 
   /** False when nobody can tell how old it is. */

@@ -356,6 +356,23 @@ test('given up after the quarantine and a clean sweep, the order is watched; lat
   expect(statusOf(await fixture.submit(anOrder(), { key: 'k1' }))).toBe(201);
 });
 
+test('a wall clock that ran ahead before the takeover does not end the search before its time', async () => {
+  const store = new MemoryStore();
+  const clock = await leaveOpen(store);
+  clock.stepWall(24 * 3_600_000);
+
+  const after = new DeskFixture({ store, clock });
+  await after.desk.adopt(
+    new ScriptedSession(
+      losing(() => undefined),
+      2,
+    ),
+  );
+  await clock.advance(60_000);
+
+  expect(after.desk.openUnknown(ACCOUNT)).toBe(1);
+});
+
 async function leaveOpen(store: MemoryStore): Promise<DeskFixture['clock']> {
   const before = new DeskFixture({ store });
   await before.desk.adopt(new ScriptedSession(losing(() => undefined)));

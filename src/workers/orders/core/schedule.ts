@@ -43,9 +43,10 @@ export function maxAgeMsOf(order: Readonly<Record<string, unknown>>): number {
 }
 
 export function mayGiveUp(facts: {
-  readonly ageMs: number;
+  /** Monotonic, in this process. */
+  readonly heldMs: number;
   readonly quarantineAfterMs: number;
   readonly sweptClean: boolean;
 }): boolean {
-  return facts.ageMs >= facts.quarantineAfterMs && facts.sweptClean;
+  return facts.heldMs >= facts.quarantineAfterMs && facts.sweptClean;
 }
