@@ -48,7 +48,7 @@ export function replaceScalars(file: string, text: string, replacements: readonl
   let edited = text;
   for (const { start, end, value } of spans.sort((a, b) => b.start - a.start))
     edited = edited.slice(0, start) + value + edited.slice(end);
-  const wanted = structuredClone(parseYaml(file, text));
+  const wanted = parseYaml(file, text);
   for (const { path, value } of replacements) assign(wanted, path, value);
   return proven(file, edited, wanted);
 }
@@ -58,7 +58,7 @@ export function appendItem(file: string, text: string, list: string, item: Reado
   const node = nodeAt(readNodes(text), [list]);
   const shown = Object.entries(item).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   const last = node?.items.at(-1);
-  const wanted = structuredClone(parseYaml(file, text)) as Record<string, unknown[]>;
+  const wanted = parseYaml(file, text) as Record<string, unknown[]>;
   wanted[list] = [...(wanted[list] ?? []), item];
   if (node === undefined || last === undefined) {
     const kept = node === undefined ? `${text.trimEnd()}\n${list}:` : text.slice(0, node.start).trimEnd();
@@ -76,7 +76,7 @@ export function removeItem(file: string, text: string, list: string, index: numb
   const item = nodeAt(readNodes(text), [list, index]);
   if (item === undefined) throw byHand(file, `${list}[${index}]`);
   const start = text.lastIndexOf('\n', item.start) + 1;
-  const wanted = structuredClone(parseYaml(file, text)) as Record<string, unknown[]>;
+  const wanted = parseYaml(file, text) as Record<string, unknown[]>;
   wanted[list] = (wanted[list] ?? []).filter((_, at) => at !== index);
   const edited = text.slice(0, start) + text.slice(Math.min(text.length, lineEnd(text, item.end) + 1));
   if (wanted[list].length > 0) return proven(file, edited, wanted);
