@@ -22,6 +22,8 @@ function syncMs(random: SeededRandom, faults: DiskFaults): number {
 /** What a slot has on disk; outlives the process. */
 export class Platter {
   readonly data = new Map<string, Uint8Array>();
+  /** When each intent was last begun, in the time that no clock step touches: written together with its open mark. */
+  readonly begunAt = new Map<string, number>();
   pending: (readonly StoreWrite[])[] = [];
 
   apply(writes: readonly StoreWrite[]): void {
@@ -62,6 +64,9 @@ export class VirtualStore implements Store {
   commit(writes: readonly StoreWrite[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.process.isAlive) return;
+      const isBrought = writes.some(({ key }) => key.endsWith('/h'));
+      const open = isBrought ? undefined : writes.find(({ key, value }) => key.includes('/u/') && value !== undefined);
+      if (open !== undefined) this.platter.begunAt.set(open.key.replace('/u/', '/'), this.time.now);
       const fails = this.random.chance(this.faults.diskFault);
       if (!fails) this.platter.pending.push(writes);
       this.time.at(syncMs(this.random, this.faults), () => {

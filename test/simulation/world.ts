@@ -304,17 +304,13 @@ export class World {
   }
 
   /** R4: two attempts at most, and none with an intent that has grown old. */
-  #checkAttempts({ clientOrderId, sentAt }: Arrival): void {
+  #checkAttempts({ accountId, clientOrderId, sentAt }: Arrival): void {
     if (this.options.foreignDisk) return;
     const sent = this.#venue.sent.filter((other) => other.clientOrderId === clientOrderId);
     if (sent.length > 2) this.#violations.push(`R4 ${clientOrderId} was sent ${sent.length} times`);
-    const recorded = this.#audit.findLast(
-      ({ kind, facts, monotonicMs }) =>
-        kind === 'intent' && facts['client_order_id'] === clientOrderId && monotonicMs <= sentAt,
-    );
-    if (recorded !== undefined && sentAt - recorded.monotonicMs > MAX_AGE_MS) {
-      this.#violations.push(`R4 ${clientOrderId} was sent ${sentAt - recorded.monotonicMs} ms after its intent`);
-    }
+    const begunAt = this.#everyPlatter().map((platter) => platter.begunAt.get(`${accountId}/${clientOrderId}`) ?? 0);
+    const ageMs = sentAt - Math.max(...begunAt);
+    if (ageMs > MAX_AGE_MS) this.#violations.push(`R4 ${clientOrderId} was sent ${ageMs} ms after its intent`);
   }
 
   #checkNotSent(intent: Intent): void {
