@@ -18,7 +18,7 @@ export async function buildBenches() {
       });
       const out = join(root, 'dist/bench', folder, name.replace(/ts$/, 'js'));
       mkdirSync(dirname(out), { recursive: true });
-      writeFileSync(out, code.replaceAll('../src/', '../../'));
+      writeFileSync(out, code.replaceAll('../src/', '../../').replaceAll('../../dist/', '../../../'));
     }
   }
 }

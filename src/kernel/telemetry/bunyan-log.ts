@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import bunyan from 'bunyan';
 import type { Log, LogFields } from '../runtime/log.js';
+import { GatheredLines } from './gathered-lines.js';
 import { redactFields, redactText } from './redaction.js';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -22,17 +23,22 @@ export interface LeveledLog extends Log {
 }
 
 export function createLog(options: LogOptions): LeveledLog {
-  const stream = options.stream ?? process.stdout;
+  const target = options.stream ?? process.stdout;
   // Whoever read the log went away. That must not stop a gateway that trades.
-  stream.on('error', () => undefined);
+  target.on('error', () => undefined);
+  const lines = options.stream === undefined ? new GatheredLines(target) : undefined;
+  if (lines !== undefined) process.on('exit', () => lines.flush());
+  const stream = (lines ?? target) as Writable;
   const logger = bunyan.createLogger({ name: 'opitios', level: options.level, stream });
-  return new BunyanLog(logger, safe(options.fields ?? {}));
+  return new BunyanLog(logger, safe(options.fields ?? {}), () => lines?.flush());
 }
 
 class BunyanLog implements LeveledLog {
   constructor(
     private readonly logger: bunyan,
     private readonly fields: LogFields,
+    /** From a warning on, a line must be out before what it warns of can end the process. */
+    private readonly flush: () => void,
   ) {}
 
   trace(fields: LogFields, event: string): void {
@@ -49,19 +55,22 @@ class BunyanLog implements LeveledLog {
 
   warn(fields: LogFields, event: string): void {
     this.logger.warn(this.#line(fields), redactText(event));
+    this.flush();
   }
 
   error(fields: LogFields, event: string): void {
     this.logger.error(this.#line(fields), redactText(event));
+    this.flush();
   }
 
   fatal(fields: LogFields, event: string): void {
     this.logger.fatal(this.#line(fields), redactText(event));
+    this.flush();
   }
 
   /** Shares the logger, so that a change of the level reaches it. */
   child(fields: LogFields): Log {
-    return new BunyanLog(this.logger, { ...this.fields, ...safe(fields) });
+    return new BunyanLog(this.logger, { ...this.fields, ...safe(fields) }, this.flush);
   }
 
   setLevel(level: LogLevel): void {
@@ -74,6 +83,11 @@ class BunyanLog implements LeveledLog {
 }
 
 function safe(fields: LogFields): Record<string, unknown> {
-  const entries = Object.entries(redactFields(fields));
-  return Object.fromEntries(entries.map(([name, value]) => [RESERVED.has(name) ? `${name}_` : name, value]));
+  const redacted = redactFields(fields);
+  for (const name of RESERVED) {
+    if (!Object.hasOwn(redacted, name)) continue;
+    redacted[`${name}_`] = redacted[name];
+    Reflect.deleteProperty(redacted, name);
+  }
+  return redacted;
 }

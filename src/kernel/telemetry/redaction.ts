@@ -13,12 +13,24 @@ const SECRET_TEXT = [
 ];
 /** JSON escapes C0 and quotes; C1, the line separators and bidi overrides it leaves alone. */
 const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/** What every pattern above needs to match: most texts have nothing of it, and are told so by one look. */
+const SUSPECT = /[^\x20-\x7e]|bearer|basic|eyJ|enc:|apca|BEGIN/i;
 const REMOVED = '[redacted]';
+/** Field names are few and written in the code; those of a caller's bodies stop being remembered at this number. */
+const NAMES_MAX = 500;
 const TEXT_MAX = 4096;
 const ITEMS_MAX = 100;
 const DEPTH_MAX = 6;
 
+interface KnownName {
+  readonly text: string;
+  readonly isSecret: boolean;
+}
+
+const names = new Map<string, KnownName>();
+
 export function redactText(text: string): string {
+  if (text.length <= TEXT_MAX && !SUSPECT.test(text)) return text;
   const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
   const removed = SECRET_TEXT.reduce((kept, pattern) => kept.replace(pattern, REMOVED), cut);
   return removed.replace(UNSAFE, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -29,11 +41,27 @@ export function redactFields(fields: Readonly<Record<string, unknown>>): Record<
 }
 
 function redactMembers(entries: readonly (readonly [string, unknown])[], depth: number): Record<string, unknown> {
-  const kept = entries.slice(0, ITEMS_MAX).map(([name, value]): [string, unknown] => {
-    const secret = SECRET_NAME.test(name) && value !== undefined && typeof value !== 'boolean';
-    return [redactText(name), secret ? REMOVED : redact(value, depth + 1)];
-  });
-  return Object.fromEntries(kept);
+  const kept: Record<string, unknown> = {};
+  let left = ITEMS_MAX;
+  for (const [name, value] of entries) {
+    if (left === 0) break;
+    left -= 1;
+    const known = nameOf(name);
+    const isSecret = known.isSecret && value !== undefined && typeof value !== 'boolean';
+    const shown = isSecret ? REMOVED : redact(value, depth + 1);
+    // An assignment would change the prototype instead.
+    if (known.text === '__proto__') Object.defineProperty(kept, known.text, { value: shown, enumerable: true });
+    else kept[known.text] = shown;
+  }
+  return kept;
+}
+
+function nameOf(name: string): KnownName {
+  const found = names.get(name);
+  if (found !== undefined) return found;
+  const known = { text: redactText(name), isSecret: SECRET_NAME.test(name) };
+  if (names.size < NAMES_MAX && name.length <= 64) names.set(name, known);
+  return known;
 }
 
 function redact(value: unknown, depth: number): unknown {
