@@ -37,11 +37,21 @@ async function main(): Promise<void> {
   const gateway = await startGateway({
     accounts: 2,
     workers: 2,
-    simulator: ['--symbols', String(SYMBOLS), '--ticks', '2000', '--rate', '100000', '--data-rate', '100000'],
+    simulator: [
+      '--symbols',
+      String(SYMBOLS),
+      '--ticks',
+      '2000',
+      '--rate',
+      '100000',
+      '--data-rate',
+      '100000',
+      '--plan',
+      'plus',
+    ],
     config: { market_data: { subscribe_limit: 5_000 }, streams: limits, limits: { connections_max: 20_000 } },
   });
   try {
-    await gateway.simulator.control.setMarketFaults({ plan: 'plus' });
     const assets = (await (await gateway.get('/assets?status=active')).json()) as readonly { symbol: string }[];
     const symbols = assets.map(({ symbol }) => symbol).filter((symbol) => /^[A-Z0-9]+$/.test(symbol));
     const pick = (n: number): readonly string[] =>

@@ -7,6 +7,7 @@ import { startSimulator, type SimulatorOptions } from './simulator.js';
 const USAGE = `Usage: node dist/simulator/main.js [--accounts 100] [--port 0] [--control-port 0] [--host 127.0.0.1] [--seed 1]
   [--symbols N] [--options AAPL,SPY] [--ticks PER_SECOND] [--rate REQUESTS_PER_MINUTE] [--data-rate PER_MINUTE]
   [--cash DOLLARS] [--fills auto|instant|manual] [--partial PROBABILITY] [--ledger full|count] [--frames binary|text]
+  [--plan basic|plus]      what the data plan of every key allows
   [--accounts-file FILE]   writes {"accounts":[{accountId,apiKey,secretKey}],"master":{…}} with mode 0600
   [--print-accounts]       the same inside the JSON line`;
 
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     partial: { type: 'string' },
     ledger: { type: 'string' },
     frames: { type: 'string' },
+    plan: { type: 'string' },
     'accounts-file': { type: 'string' },
     'print-accounts': { type: 'boolean' },
     help: { type: 'boolean' },
@@ -78,6 +80,7 @@ function readOptions(): SimulatorOptions {
   const partial = number('partial');
   return {
     ...(Object.fromEntries(given) as SimulatorOptions),
+    ...(values.plan === 'plus' && { marketFaults: { plan: 'plus' as const } }),
     ...(values.host === undefined ? {} : { host: values.host }),
     ...(values.cash === undefined ? {} : { startingCash: values.cash }),
     ...(values.frames === 'text' ? { frames: 'text' } : {}),
