@@ -1,40 +1,48 @@
 /** What the edge answers by itself: its document, the docs page, the instance's metrics, a CPU profile of this worker. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { openApiDocument } from './openapi.js';
-import type { AssetName, Route, ServiceDoor } from './routes/route.js';
+import type { AssetName, Route, ServedFile, ServiceDoor } from './routes/route.js';
 
 const CONTENT_TYPES: Readonly<Record<AssetName, string>> = {
   'docs.html': 'text/html; charset=utf-8',
   'docs.css': 'text/css; charset=utf-8',
   'docs.js': 'text/javascript; charset=utf-8',
+  'stream.html': 'text/html; charset=utf-8',
+  'stream.js': 'text/javascript; charset=utf-8',
 };
-
-type Asset = ReturnType<ServiceDoor['asset']>;
 
 export class EdgeService implements ServiceDoor {
   readonly draining: () => boolean;
-  readonly #document: Uint8Array;
-  readonly #assets: ReadonlyMap<AssetName, Asset>;
+  readonly #openApi: ServedFile;
+  readonly #asyncApi: ServedFile;
+  readonly #assets: ReadonlyMap<AssetName, ServedFile>;
   #profiling = false;
 
   constructor(
     private readonly deps: {
       readonly routes: readonly Route[];
+      readonly asyncApi: object | undefined;
       readonly draining: () => boolean;
       readonly metrics: (() => Promise<{ readonly contentType: string; readonly body: string }>) | undefined;
     },
   ) {
     this.draining = deps.draining;
-    this.#document = Buffer.from(JSON.stringify(openApiDocument(deps.routes)));
+    this.#openApi = jsonFile(openApiDocument(deps.routes));
+    this.#asyncApi = jsonFile(deps.asyncApi ?? {});
     this.#assets = new Map((Object.keys(CONTENT_TYPES) as AssetName[]).map((name) => [name, readAsset(name)]));
   }
 
-  openApi(): Uint8Array {
-    return this.#document;
+  openApi(): ServedFile {
+    return this.#openApi;
   }
 
-  asset(name: AssetName): Asset {
+  asyncApi(): ServedFile {
+    return this.#asyncApi;
+  }
+
+  asset(name: AssetName): ServedFile {
     return this.#assets.get(name) ?? readAsset(name);
   }
 
@@ -60,8 +68,17 @@ export class EdgeService implements ServiceDoor {
   }
 }
 
-function readAsset(name: AssetName): Asset {
-  return { contentType: CONTENT_TYPES[name], body: readFileSync(new URL(`./assets/${name}`, import.meta.url)) };
+function readAsset(name: AssetName): ServedFile {
+  return served(CONTENT_TYPES[name], readFileSync(new URL(`./assets/${name}`, import.meta.url)));
+}
+
+function jsonFile(document: object): ServedFile {
+  return served('application/json', Buffer.from(JSON.stringify(document)));
+}
+
+function served(contentType: string, body: Uint8Array): ServedFile {
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  return { contentType, body, etag };
 }
 
 /** A profile measures real time, whatever clock the gateway was given. */

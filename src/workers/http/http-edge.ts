@@ -5,7 +5,6 @@
 import type http from 'node:http';
 import type https from 'node:https';
 import { Server as NetServer } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import express from 'express';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
@@ -27,7 +26,7 @@ import { routeTable } from './routes/table.js';
 import { securityHeaders } from './security-headers.js';
 import { AnswerSender } from './sending.js';
 import { serveRoute } from './serve.js';
-import { SocketRefusals } from './socket-refusals.js';
+import { SocketRefusals, type UpgradeHandler } from './socket-refusals.js';
 import { Traffic } from './traffic.js';
 import { Unmatched } from './unmatched.js';
 
@@ -42,8 +41,10 @@ export interface HttpEdgeDeps {
   readonly meter: Meter;
   /** For `/metrics` when `server.exposeMetrics`: the text of the whole instance. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  /** WebSocket upgrades of `/api/v1/stream`, already checked for framing. Writes its own answer; the edge counts it. */
-  readonly onUpgrade?: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** WebSocket upgrades of `/api/v1/stream`, already checked for framing, HTTPS and drain. */
+  readonly onUpgrade?: UpgradeHandler;
+  /** The AsyncAPI document of the streams, served at `/api/v1/asyncapi.json`. */
+  readonly asyncApi?: object;
 }
 
 export interface HttpEdge {
@@ -85,13 +86,16 @@ class Edge implements HttpEdge {
       monotonicMs: () => clock.monotonicMs(),
       draining: () => this.#draining,
     });
-    const routes = routeTable({ exposeMetrics: config.server.exposeMetrics && deps.metrics !== undefined });
+    const routes = routeTable({
+      exposeMetrics: config.server.exposeMetrics && deps.metrics !== undefined,
+      asyncApi: deps.asyncApi !== undefined,
+    });
     this.#unmatched = new Unmatched(routes, this.#sender, log);
     const gate = new Gate({ ...deps, traffic: this.#traffic, proxies, refusesNewWork: () => this.#refusing });
     this.#mount(routes, gate);
     const { tls } = config.server;
     this.server = createServer(this.#app, config, tls === undefined ? undefined : readTls(tls));
-    this.#attach();
+    this.#attach(proxies);
   }
 
   drain(): void {
@@ -118,7 +122,8 @@ class Edge implements HttpEdge {
     app.set('query parser', false);
     app.enable('strict routing');
     app.enable('case sensitive routing');
-    const service = new EdgeService({ routes, draining: () => this.#draining, metrics: this.deps.metrics });
+    const { metrics, asyncApi } = this.deps;
+    const service = new EdgeService({ routes, draining: () => this.#draining, metrics, asyncApi });
     const doors = { router: this.deps.router, marketData: this.deps.marketData, admin: this.deps.admin, service };
     for (const route of routes) {
       const serve = serveRoute(route, {
@@ -138,7 +143,7 @@ class Edge implements HttpEdge {
     }
   }
 
-  #attach(): void {
+  #attach(proxies: ProxyTrust): void {
     const { server } = this;
     server.on('request', (req, res) => this.#enter(req, res));
     // Without a listener Node answers by itself, uncounted.
@@ -147,6 +152,10 @@ class Edge implements HttpEdge {
       ids: this.#ids,
       traffic: this.#traffic,
       sender: this.#sender,
+      log: this.deps.log,
+      proxies,
+      requireHttps: this.deps.config.server.requireHttps,
+      draining: () => this.#draining,
       onUpgrade: this.deps.onUpgrade,
     });
     server.on('clientError', (cause, socket) => refusals.clientError(cause, socket));

@@ -3,6 +3,7 @@ import { PROBLEMS } from '../../kernel/domain/problem.js';
 import { PROBLEM_TYPE } from './problem-document.js';
 import { toJsonSchema } from './schema/json-schema.js';
 import type { JsonSchema } from './schema/fields.js';
+import { GENERAL_PROBLEMS, problemsOf } from './routes/route-problems.js';
 import type { Route } from './routes/route.js';
 
 const PROBLEM_REF = { $ref: '#/components/responses/Problem' };
@@ -34,6 +35,7 @@ export function openApiDocument(routes: readonly Route[]): JsonSchema {
         },
       },
     },
+    'x-general-problem-codes': GENERAL_PROBLEMS,
     'x-problems': Object.entries(PROBLEMS).map(([code, { status, title }]) => ({ code, status, title })),
   };
 }
@@ -71,6 +73,7 @@ function operation(route: Route): JsonSchema {
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
     'x-permission': route.permission,
+    'x-problem-codes': problemsOf(route),
     security: route.permission === 'none' ? [] : [{ bearer: [] }],
     parameters: parameters(route),
     ...(route.body === undefined
@@ -78,11 +81,25 @@ function operation(route: Route): JsonSchema {
       : {
           requestBody: {
             required: route.bodyOptional !== true,
-            content: { 'application/json': { schema: toJsonSchema(route.body) } },
+            content: { 'application/json': { schema: toJsonSchema(route.body), ...bodyExamples(route) } },
           },
         }),
     responses: responses(route),
   };
+}
+
+function bodyExamples({ bodyExamples: given }: Route): JsonSchema {
+  if (given === undefined) return {};
+  return {
+    examples: Object.fromEntries(
+      Object.entries(given).map(([name, value]) => [exampleKey(name), { summary: name, value }]),
+    ),
+  };
+}
+
+/** The keys of the document's maps are words without spaces. */
+function exampleKey(name: string): string {
+  return name.replaceAll(/\W+/g, '-');
 }
 
 function parameters(route: Route): JsonSchema[] {

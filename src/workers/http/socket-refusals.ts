@@ -5,17 +5,26 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { problemStatus, type Problem } from '../../kernel/domain/problem.js';
+import type { Log } from '../../kernel/runtime/log.js';
 import { carriedBy } from './exchange.js';
 import { framingProblem } from './framing.js';
 import { rawProblem } from './problem-document.js';
+import type { ProxyTrust } from './proxy-trust.js';
 import type { RequestIdSource } from './request-ids.js';
 import { BASE } from './routes/route.js';
 import type { Sender } from './sending.js';
 import type { Traffic } from './traffic.js';
 
 const STREAM_PATH = `${BASE}/stream`;
-const STATUS_LINE = /^HTTP\/1\.1 (\d{3})/;
 const CLIENT_CLOSED = 499;
+
+/** Writes the answer itself and tells its status: 101 when the socket is taken over. */
+export type UpgradeHandler = (
+  req: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  caller: { readonly address: string },
+) => Promise<number>;
 
 export class SocketRefusals {
   constructor(
@@ -23,7 +32,11 @@ export class SocketRefusals {
       readonly ids: RequestIdSource;
       readonly traffic: Traffic;
       readonly sender: Sender;
-      readonly onUpgrade: ((req: IncomingMessage, socket: Duplex, head: Buffer) => void) | undefined;
+      readonly log: Log;
+      readonly proxies: ProxyTrust;
+      readonly requireHttps: boolean;
+      readonly draining: () => boolean;
+      readonly onUpgrade: UpgradeHandler | undefined;
     },
   ) {}
 
@@ -55,13 +68,31 @@ export class SocketRefusals {
     // Node took its own listener off: an error here would end the process.
     socket.on('error', () => socket.destroy());
     const path = (req.url ?? '').split('?', 1)[0];
-    const problem = framingProblem(req) ?? (path === STREAM_PATH ? undefined : NO_UPGRADE);
-    if (problem !== undefined || this.deps.onUpgrade === undefined) {
-      this.#refuse(socket, req, problem ?? NO_UPGRADE);
+    const { onUpgrade } = this.deps;
+    const problem = framingProblem(req) ?? (path === STREAM_PATH ? this.#streamProblem(req) : NO_UPGRADE);
+    if (problem !== undefined || onUpgrade === undefined) {
+      this.#refuse(socket, req, problem ?? NO_UPGRADE, path === STREAM_PATH ? STREAM_PATH : 'unmatched');
       return;
     }
-    countAnswer(socket, (status) => this.deps.traffic.countBare(req.method, STREAM_PATH, status));
-    this.deps.onUpgrade(req, socket, head);
+    const count = onceOnly((status) => this.deps.traffic.countBare(req.method, STREAM_PATH, status));
+    // The client may leave while its token is looked at.
+    socket.once('close', () => count(CLIENT_CLOSED));
+    const address = this.deps.proxies.clientAddress(req);
+    Promise.resolve()
+      .then(() => onUpgrade(req, socket, head, { address }))
+      .then(count, (cause: unknown) => {
+        this.deps.log.error({ cause }, 'upgrade failed');
+        count(500);
+        socket.destroy();
+      });
+  }
+
+  #streamProblem(req: IncomingMessage): Problem | undefined {
+    if (this.deps.draining()) {
+      return { code: 'draining', detail: 'This worker takes no new streams; connect again.', retryAfterS: 1 };
+    }
+    if (!this.deps.requireHttps || this.deps.proxies.isSecure(req)) return undefined;
+    return { code: 'https-required', detail: 'This gateway is configured to serve HTTPS only.' };
   }
 
   connect(req: IncomingMessage, socket: Duplex): void {
@@ -73,14 +104,17 @@ export class SocketRefusals {
     });
   }
 
-  #refuse(socket: Duplex, req: IncomingMessage | undefined, problem: Problem): void {
+  #refuse(socket: Duplex, req: IncomingMessage | undefined, problem: Problem, route = 'unmatched'): void {
     const { requestId } = this.deps.ids.next(req?.headers ?? {});
-    this.deps.traffic.countBare(req?.method, 'unmatched', problemStatus(problem));
+    this.deps.traffic.countBare(req?.method, route, problemStatus(problem));
     socket.end(rawProblem(problem, requestId), () => socket.destroy());
   }
 }
 
-const NO_UPGRADE: Problem = { code: 'request-malformed', detail: `Only ${STREAM_PATH} takes an upgrade.` };
+const NO_UPGRADE: Problem = {
+  code: 'request-malformed',
+  detail: `Only ${STREAM_PATH} takes an upgrade; speak plain HTTP/1.1 elsewhere.`,
+};
 
 function problemOf(code: string | undefined): Problem {
   switch (code) {
@@ -95,21 +129,11 @@ function problemOf(code: string | undefined): Problem {
   }
 }
 
-/** The first bytes that the stream edge writes tell what became of the upgrade; no word from it is needed. */
-function countAnswer(socket: Duplex, count: (status: number) => void): void {
-  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
-  let counted = false;
-  const once = (status: number): void => {
-    if (counted) return;
-    counted = true;
-    Reflect.deleteProperty(socket, 'write');
-    count(status);
+function onceOnly(act: (status: number) => void): (status: number) => void {
+  let done = false;
+  return (status) => {
+    if (done) return;
+    done = true;
+    act(status);
   };
-  const watched = (...args: unknown[]): boolean => {
-    const match = STATUS_LINE.exec(String(args[0]).slice(0, 16));
-    if (match !== null) once(Number(match[1]));
-    return write(...args);
-  };
-  socket.write = watched as Duplex['write'];
-  socket.once('close', () => once(CLIENT_CLOSED));
 }

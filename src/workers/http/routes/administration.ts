@@ -16,10 +16,15 @@ const haltBody = joi
   })
   .label('Halt');
 const resumeBody = joi.object({ reason }).label('Resume');
+const HALTS = {
+  halt: { reason: 'Investigating a strategy' },
+  'let positions be closed': { reason: 'Winding down', state: 'REDUCING' },
+};
+const RESUMES = { resume: { reason: 'All clear' } };
 const DONE: Route['answers'] = [{ status: 200, description: 'Done.', schema: answer.anyObject }];
 
 type Shape = Pick<Route, 'name' | 'summary'> &
-  Partial<Pick<Route, 'description' | 'path' | 'query' | 'body' | 'answers' | 'work'>>;
+  Partial<Pick<Route, 'description' | 'path' | 'query' | 'body' | 'bodyExamples' | 'answers' | 'work'>>;
 
 function administer(method: 'GET' | 'POST', template: string, shape: Shape, handle: Route['handle']): Route {
   return {
@@ -93,25 +98,47 @@ export const administrationRoutes: readonly Route[] = [
   administer(
     'POST',
     '/admin/halt',
-    { name: 'haltAll', summary: 'Halt trading of every account', body: haltBody },
+    {
+      name: 'haltAll',
+      summary: 'Halt trading of every account',
+      body: haltBody,
+      bodyExamples: HALTS,
+    },
     setAll(halted),
   ),
   administer(
     'POST',
     '/admin/resume',
-    { name: 'resumeAll', summary: 'Resume trading of every account', body: resumeBody },
+    {
+      name: 'resumeAll',
+      summary: 'Resume trading of every account',
+      body: resumeBody,
+      bodyExamples: RESUMES,
+    },
     setAll(() => 'ACTIVE'),
   ),
   administer(
     'POST',
     '/admin/accounts/{account_id}/halt',
-    { name: 'haltAccount', summary: 'Halt trading of one account', path: accountPath, body: haltBody },
+    {
+      name: 'haltAccount',
+      summary: 'Halt trading of one account',
+      path: accountPath,
+      body: haltBody,
+      bodyExamples: HALTS,
+    },
     setOne(halted),
   ),
   administer(
     'POST',
     '/admin/accounts/{account_id}/resume',
-    { name: 'resumeAccount', summary: 'Resume trading of one account', path: accountPath, body: resumeBody },
+    {
+      name: 'resumeAccount',
+      summary: 'Resume trading of one account',
+      path: accountPath,
+      body: resumeBody,
+      bodyExamples: RESUMES,
+    },
     setOne(() => 'ACTIVE'),
   ),
   administer(

@@ -8,7 +8,67 @@ const maybeNumber = { type: ['number', 'null'] };
 const decimalText = { type: ['string', 'null'], description: 'A decimal as text.' };
 
 function open(properties: Record<string, JsonSchema>, required: readonly string[] = []): JsonSchema {
-  return { type: 'object', properties, required, additionalProperties: true };
+  const shown = Object.entries(properties).map(([name, schema]) => [name, withExample(name, schema)]);
+  return { type: 'object', properties: Object.fromEntries(shown) as JsonSchema, required, additionalProperties: true };
+}
+
+/** What a reader would meet under a name; a constant or a closed set shows itself. */
+const EXAMPLES: Readonly<Record<string, unknown>> = {
+  id: '7b08df51-c1ac-453c-99f9-323a5f075f0d',
+  client_order_id: 'my-order-1',
+  account_id: 'account_001',
+  symbol: 'AAPL',
+  underlying_symbol: 'AAPL',
+  side: 'buy',
+  type: 'limit',
+  time_in_force: 'day',
+  status: 'accepted',
+  qty: '10',
+  filled_qty: '0',
+  limit_price: '189.50',
+  submitted_at: '2026-01-05T14:30:00.123456Z',
+  equity: '101234.56',
+  cash: '25000.00',
+  buying_power: '50000.00',
+  avg_entry_price: '187.20',
+  market_value: '1894.80',
+  activity_type: 'FILL',
+  bid_price: 189.47,
+  bid_size: 2,
+  ask_price: 189.49,
+  ask_size: 3,
+  bid_exchange: 'V',
+  ask_exchange: 'V',
+  tape: 'C',
+  timestamp: '2026-01-05T14:30:00.123456789Z',
+  source: 'table',
+  feed: 'iex',
+  age_ms: 12,
+  timeframe: '1Day',
+  open: 188.9,
+  high: 190.1,
+  low: 188.2,
+  close: 189.5,
+  volume: 1234567,
+  trade_count: 4321,
+  vwap: 189.21,
+  price: 189.48,
+  size: 100,
+  expiration_date: '2027-01-15',
+  strike_price: 200,
+  last_price: 4.2,
+  implied_volatility: 0.27,
+  count: 1,
+  code: 'symbol-not-found',
+  detail: 'Symbol not found',
+};
+
+function withExample(name: string, schema: JsonSchema): JsonSchema {
+  const example = EXAMPLES[name];
+  if (example === undefined || 'const' in schema || 'enum' in schema) return schema;
+  const types = [schema['type']].flat();
+  const fits = types[0] === undefined || types.includes(typeof example);
+  return fits ? { ...schema, examples: [example] } : schema;
 }
 
 function list(items: JsonSchema): JsonSchema {
@@ -139,6 +199,8 @@ export const chain = open(
   ['underlying_symbol'],
 );
 export const optionBars = open({ timeframe: text, next_page_token: maybeText });
+export const openApi = open({ openapi: text, info: open({}), paths: open({}) }, ['openapi', 'info', 'paths']);
+export const asyncApi = open({ asyncapi: text, info: open({}), channels: open({}) }, ['asyncapi', 'info', 'channels']);
 export const anyObject = open({});
 export const anyList = list({ type: 'object' });
 export const auditRecords = open({ records: list({ type: 'object' }), count: number });

@@ -139,6 +139,7 @@ export const marketDataRoutes: readonly Route[] = [
       name: 'postStockQuotes',
       summary: 'Latest quotes of a long list of stocks',
       body: joi.object({ symbols: field.symbolsList.required(), feed }).label('SymbolList'),
+      bodyExamples: { 'two symbols': { symbols: ['AAPL', 'MSFT'] } },
       bodyBytesMax: BATCH_BYTES_MAX,
       answers: ok(answer.quotes, 'In the order asked; a bad symbol costs only its own entry.'),
       handle: ask(({ body }) => ({

@@ -4,6 +4,7 @@ import type { AccountId } from '../../../kernel/domain/identifiers.js';
 import * as answer from './answer-schemas.js';
 import * as field from '../schema/fields.js';
 import { optionOrder, orderChanges, stockOrder } from '../schema/orders.js';
+import { OPTION_ORDER_EXAMPLES, STOCK_ORDER_EXAMPLES } from '../schema/order-examples.js';
 import { accountOf, route } from './accounts.js';
 import { BASE, type Call, type Doors, type Reply, type Route } from './route.js';
 
@@ -24,7 +25,7 @@ const UNKNOWN: Route['answers'][number] = {
 const ORDERED: Route['answers'] = [{ status: 201, description: "Alpaca's order.", schema: answer.order }, UNKNOWN, DRY];
 
 type Shape = Pick<Route, 'name' | 'method' | 'work' | 'summary' | 'answers' | 'path'> &
-  Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'idempotent'>>;
+  Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'bodyExamples' | 'idempotent'>>;
 
 function trade(template: string, shape: Shape, make: (call: Call) => AccountRequest): Route {
   return {
@@ -96,6 +97,7 @@ export const orderRoutes: readonly Route[] = [
       description: "The body in Alpaca's field names; values reach the broker as they came.",
       path: accountPath,
       body: stockOrder,
+      bodyExamples: STOCK_ORDER_EXAMPLES,
       idempotent: true,
       answers: ORDERED,
     },
@@ -110,6 +112,7 @@ export const orderRoutes: readonly Route[] = [
       summary: 'Submit an option order of one to four legs',
       path: accountPath,
       body: optionOrder,
+      bodyExamples: OPTION_ORDER_EXAMPLES,
       idempotent: true,
       answers: ORDERED,
     },
@@ -126,6 +129,7 @@ export const orderRoutes: readonly Route[] = [
         'The broker answers with a new order id; whether the replacement happened is told by the order events.',
       path: orderPath,
       body: orderChanges,
+      bodyExamples: { 'another price': { limit_price: '189.75' }, 'fewer shares': { qty: '5', limit_price: '189.75' } },
       idempotent: true,
       answers: [{ status: 200, description: "Alpaca's new order.", schema: answer.order }, UNKNOWN],
     },

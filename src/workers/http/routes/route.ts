@@ -37,6 +37,8 @@ export interface Route {
   /** Query parameters of which at most one may be given. */
   readonly exclusive?: readonly string[];
   readonly body?: joi.ObjectSchema;
+  /** Bodies to show, by what they do. Every one of them passes the schema (a test holds it to that). */
+  readonly bodyExamples?: Readonly<Record<string, object>>;
   readonly bodyOptional?: boolean;
   /** Only where a route needs more than `limits.bodyBytesMax`. */
   readonly bodyBytesMax?: number;
@@ -84,14 +86,22 @@ export interface Doors {
 /** What the edge answers by itself. */
 export interface ServiceDoor {
   draining(): boolean;
-  openApi(): Uint8Array;
-  asset(name: AssetName): { readonly contentType: string; readonly body: Uint8Array };
+  openApi(): ServedFile;
+  asyncApi(): ServedFile;
+  asset(name: AssetName): ServedFile;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** A CPU profile of this worker; undefined while another one runs. */
   profile(seconds: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
-export type AssetName = 'docs.html' | 'docs.css' | 'docs.js';
+export type AssetName = 'docs.html' | 'docs.css' | 'docs.js' | 'stream.html' | 'stream.js';
+
+/** Asked for again with its ETag after a restart only: the same build has the same bytes. */
+export interface ServedFile {
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  readonly etag: string;
+}
 
 export type Reply =
   | {

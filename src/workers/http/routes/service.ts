@@ -1,6 +1,15 @@
 /** Open to everybody: health without versions or names, the document, the docs page; metrics where they are exposed. */
 import * as answer from './answer-schemas.js';
-import { BASE, jsonReply, type AssetName, type Call, type Doors, type Reply, type Route } from './route.js';
+import {
+  BASE,
+  jsonReply,
+  type AssetName,
+  type Call,
+  type Doors,
+  type Reply,
+  type Route,
+  type ServedFile,
+} from './route.js';
 
 type Shape = Pick<Route, 'name' | 'summary' | 'answers'> & Partial<Pick<Route, 'description' | 'aliases'>>;
 
@@ -27,13 +36,22 @@ function ready(_call: Call, doors: Doors): Reply {
   return doors.admin.readiness().ready ? jsonReply({ status: 'ready' }) : jsonReply({ status: 'not-ready' }, 503);
 }
 
+function document({ body, etag }: ServedFile): Reply {
+  return {
+    kind: 'answer',
+    status: 200,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-cache', etag },
+    body,
+  };
+}
+
 function file(name: AssetName) {
   return (_call: Call, doors: Doors): Reply => {
-    const { contentType, body } = doors.service.asset(name);
+    const { contentType, body, etag } = doors.service.asset(name);
     return {
       kind: 'answer',
       status: 200,
-      headers: { 'content-type': contentType, 'cache-control': 'public, max-age=300' },
+      headers: { 'content-type': contentType, 'cache-control': 'no-cache', etag },
       body,
       page: true,
     };
@@ -70,18 +88,15 @@ export const serviceRoutes: readonly Route[] = [
     {
       name: 'getOpenApi',
       summary: 'This document',
-      answers: [{ status: 200, description: 'OpenAPI 3.1.', schema: answer.anyObject }],
+      answers: [{ status: 200, description: 'OpenAPI 3.1.', schema: answer.openApi }],
     },
-    (_call, doors) => ({
-      kind: 'answer',
-      status: 200,
-      headers: { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' },
-      body: doors.service.openApi(),
-    }),
+    (_call, doors) => document(doors.service.openApi()),
   ),
   page('/docs', 'getDocs', 'docs.html'),
   page('/docs/docs.css', 'getDocsStyle', 'docs.css'),
   page('/docs/docs.js', 'getDocsScript', 'docs.js'),
+  page('/docs/stream', 'getStreamPage', 'stream.html'),
+  page('/docs/stream.js', 'getStreamScript', 'stream.js'),
   open(
     '/stream',
     {
@@ -102,6 +117,17 @@ export const serviceRoutes: readonly Route[] = [
     }),
   ),
 ];
+
+/** Only where the composition root gave the document of the streams. */
+export const asyncApiRoute: Route = open(
+  '/asyncapi.json',
+  {
+    name: 'getAsyncApi',
+    summary: 'The document of the stream',
+    answers: [{ status: 200, description: 'AsyncAPI 3.0.', schema: answer.asyncApi }],
+  },
+  (_call, doors) => document(doors.service.asyncApi()),
+);
 
 /** Only with `server.expose_metrics`. */
 export const metricsRoute: Route = open(

@@ -62,6 +62,7 @@ export function decimal(sign: Sign, description: string): joi.AnySchema {
       { type: 'number' },
     ],
     description: `${description} A decimal ${SIGNS[sign]}, as a string (recommended) or a number.`,
+    examples: ['1'],
   };
   return joi
     .any()
@@ -99,6 +100,6 @@ export const symbolsList = joi
       minItems: 1,
       maxItems: SYMBOLS_MAX,
       description: 'Answered in this order; a malformed symbol costs only its own entry.',
-      example: ['AAPL', 'MSFT'],
+      examples: [['AAPL', 'MSFT']],
     },
   });

@@ -4,9 +4,10 @@
  */
 import type joi from 'joi';
 import { GatewayError } from '../../../kernel/domain/errors.js';
+import { conditionsOf, type Conditional } from './conditions.js';
 import type { JsonSchema } from './fields.js';
 
-interface Described {
+interface Described extends Conditional {
   readonly type?: string;
   readonly flags?: {
     readonly description?: string;
@@ -20,7 +21,6 @@ interface Described {
   readonly rules?: readonly { readonly name: string; readonly args?: Readonly<Record<string, unknown>> }[];
   readonly keys?: Readonly<Record<string, Described>>;
   readonly items?: readonly Described[];
-  readonly dependencies?: readonly { readonly rel: string; readonly peers: readonly string[] }[];
   readonly metas?: readonly { readonly jsonSchema?: JsonSchema }[];
 }
 
@@ -36,7 +36,7 @@ function convert(described: Described): JsonSchema {
     ...base,
     ...(description === undefined ? {} : { description }),
     ...(standard === undefined ? {} : { default: standard }),
-    ...(described.examples === undefined ? {} : { example: described.examples[0] }),
+    ...(described.examples === undefined ? {} : { examples: described.examples }),
   };
 }
 
@@ -68,25 +68,15 @@ function byType(described: Described): JsonSchema {
 function objectSchema(described: Described): JsonSchema {
   const entries = Object.entries(described.keys ?? {});
   const required = entries.filter(([, value]) => value.flags?.presence === 'required').map(([name]) => name);
-  const alternatives = (described.dependencies ?? []).map(({ rel, peers }) =>
-    rel === 'xor' ? exactlyOne(peers) : atMostOne(peers),
-  );
+  const conditions = conditionsOf(described);
   return {
     type: 'object',
     properties: Object.fromEntries(entries.map(([name, value]) => [name, convert(value)])),
     ...(required.length === 0 ? {} : { required }),
     ...(described.flags?.unknown === true ? {} : { additionalProperties: false }),
-    ...(alternatives.length === 0 ? {} : { allOf: alternatives }),
+    ...(conditions.length === 0 ? {} : { allOf: conditions }),
     ...(ruleNames(described).has('min') ? { minProperties: 1 } : {}),
   };
-}
-
-function exactlyOne(peers: readonly string[]): JsonSchema {
-  return { oneOf: peers.map((peer) => ({ required: [peer] })) };
-}
-
-function atMostOne(peers: readonly string[]): JsonSchema {
-  return { not: { required: [...peers] } };
 }
 
 function ruleNames(described: Described): ReadonlySet<string> {
