@@ -22,6 +22,7 @@ import { MeshRouter } from '../routing/mesh-router.js';
 import { OwnershipView } from '../routing/ownership-view.js';
 import { PrimaryAdminDoor } from '../routing/primary-admin-door.js';
 import { SessionReports } from '../routing/session-reports.js';
+import { asyncApiDocument } from '../streams/async-api.js';
 import { StreamEdge } from '../streams/stream-edge.js';
 import { TableMarks } from './marks.js';
 import { OwnedAccounts } from './owned-accounts.js';
@@ -100,9 +101,8 @@ export class WorkerParts {
       ...{ ...edge, admin, config },
       marketData: marketData.door,
       metrics: async () => ({ contentType: EXPOSITION_TYPE, body: exposition(await meter.snapshot()) }),
-      onUpgrade: (req, socket, head) => {
-        void streams.handleUpgrade(req, socket, head, { address: req.socket.remoteAddress ?? '' });
-      },
+      asyncApi: asyncApiDocument('1'),
+      onUpgrade: (req, socket, head, caller) => streams.handleUpgrade(req, socket, head, caller),
     });
     marketData.start();
     await mesh.start();

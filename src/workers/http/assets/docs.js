@@ -64,14 +64,18 @@ function limits(schema) {
 
 function fieldTable(rows, caption) {
   const body = rows.map(({ name, place, schema, must, note }) => {
-    const text = [note ?? schema?.description ?? '', ' ', limits(schema)];
-    const shown = schema?.examples && schema.type !== 'array' ? ['e.g. ', code(String(schema.examples[0]))] : [];
+    const text = [note ?? schema?.description ?? '', limits(schema)].filter(Boolean).join(' ');
+    const shown = schema?.examples && schema.type !== 'array' ? quiet(' e.g. ', code(String(schema.examples[0]))) : '';
     return element(
       'tr',
       {},
       element('th', { scope: 'row' }, code(name), must ? element('span', { class: 'must' }, 'required') : ''),
-      element('td', {}, element('span', { class: 'type' }, typeOf(schema)), place ? quiet(` in ${place}`) : ''),
-      element('td', {}, ...text, quiet(...shown)),
+      element(
+        'td',
+        {},
+        element('span', { class: 'type' }, typeOf(schema), place ? `, in the ${place}` : ''),
+        element('div', {}, text, shown),
+      ),
     );
   });
   return element('table', {}, element('caption', { class: 'unseen' }, caption), element('tbody', {}, ...body));
@@ -393,6 +397,11 @@ function navigation(groups) {
   );
 }
 
+function isFileOfThisPage(operation) {
+  const [type] = Object.keys(operation.responses['200']?.content ?? {});
+  return ['text/html', 'text/css', 'text/javascript'].includes(type);
+}
+
 function draw(spec, streamSpec) {
   const groups = spec.tags.map(({ name }) => ({
     title: name,
@@ -400,7 +409,7 @@ function draw(spec, streamSpec) {
     operations: [],
   }));
   for (const [path, verbs] of Object.entries(spec.paths)) {
-    for (const verb of VERBS.filter((one) => verbs[one])) {
+    for (const verb of VERBS.filter((one) => verbs[one] && !isFileOfThisPage(verbs[one]))) {
       groups.find(({ title }) => title === verbs[verb].tags[0]).operations.push({ verb, path, operation: verbs[verb] });
     }
   }
