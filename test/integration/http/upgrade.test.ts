@@ -18,7 +18,8 @@ function refusing(_req: IncomingMessage, socket: Duplex, _head: Buffer, caller: 
 }
 
 function upgrade(headers = ''): Promise<string> {
-  const lines = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+  const lines =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
   return rawExchange(edge?.port ?? 0, `GET /api/v1/stream HTTP/1.1\r\nHost: a\r\n${lines}${headers}\r\n`);
 }
 
@@ -36,7 +37,8 @@ test('an upgrade whose client leaves while its token is looked at is counted onc
   edge = await new EdgeFixture({ more: { onUpgrade: (_req, socket) => (socket.destroy(), slow) } }).start();
 
   await upgrade();
-  await eventually(() => expect(edge?.requests()).toEqual(['GET /api/v1/stream 499']));
+  await eventually('the upgrade is counted', () => edge?.requests().length === 1);
+  expect(edge.requests()).toEqual(['GET /api/v1/stream 499']);
   release();
   await slow;
 
