@@ -78,7 +78,11 @@ async function start({ directory, accounts, port, workers, programs }: DemoRun):
   const simulatorOutput = join(directory, 'simulator.log');
   const simulator = new Program(
     'simulator/main.js',
-    ['--accounts', String(accounts), '--port', '0', '--host', HOST, '--accounts-file', keysFile],
+    [
+      ...['--accounts', String(accounts), '--port', '0', '--host', HOST, '--accounts-file', keysFile],
+      // A market that moves, with an option chain of a realistic size.
+      ...['--ticks', '50', '--options', 'AAPL'],
+    ],
     simulatorOutput,
   );
   programs.push(simulator);
