@@ -50,6 +50,8 @@ export class StreamEdge {
   readonly #seats: Seats;
   readonly #stop = new AbortController();
   readonly #looking: Promise<unknown>;
+  /** What to do when a handshake turns out not to be one (RFC 6455 4.2.1). */
+  readonly #shaking = new WeakMap<Duplex, () => void>();
   #draining = false;
 
   constructor(private readonly deps: StreamEdgeDeps) {
@@ -61,6 +63,7 @@ export class StreamEdge {
       clientTracking: false,
       handleProtocols: (offered) => [...offered].find((name) => name.startsWith(BEARER_PROTOCOL)) ?? false,
     });
+    this.#server.on('wsClientError', (_cause, socket) => this.#shaking.get(socket)?.());
     this.#seats = new Seats(config);
     this.#marketFanOut = new MarketFanOut(feed, clock, {
       flushIntervalMs: config.flushIntervalMs,
@@ -82,6 +85,8 @@ export class StreamEdge {
 
   /** The HTTP server's `upgrade` event. Returns the status answered, 101 when it became a socket. */
   async handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, caller: UpgradeCaller): Promise<number> {
+    // While the token is verified nobody else listens: an unheard error would end the process.
+    socket.on('error', (cause) => this.deps.log.debug({ cause: cause.message }, 'upgrade socket error'));
     const refusal = this.#draining ? 'draining' : upgradeRefusal(req, this.deps.config.allowedOrigins);
     if (refusal !== undefined) return this.#refuse(socket, refusal);
     const token = tokenOf(req);
@@ -99,7 +104,7 @@ export class StreamEdge {
       return 400;
     }
     return new Promise((resolve) => {
-      this.#server.once('wsClientError', () => resolve(400));
+      this.#shaking.set(socket, () => resolve(this.#refuse(socket, 'request-malformed')));
       this.#server.handleUpgrade(req, socket, head, (webSocket) => {
         this.#accept(webSocket, principal, seat.nameSubject);
         resolve(101);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { connect as connectSocket } from 'node:net';
 import { aStreamEdge, type StreamUnderTest } from '../../support/stream-doors.js';
 
 let stream: StreamUnderTest;
@@ -100,6 +101,30 @@ test('a subject holds no more sockets than allowed, by whichever way its token c
   clients[0]?.close();
   await clients[0]?.closed;
   await expectConnected(() => stream.connect('a|read|*'));
+});
+
+test('a handshake that is none is answered 400 and disturbs nobody', async () => {
+  const { port } = new URL(stream.url);
+  const answers = await Promise.all(
+    ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13'].map(
+      (lines) =>
+        new Promise<string>((resolve) => {
+          const socket = connectSocket(Number(port), '127.0.0.1', () =>
+            socket.write(
+              `GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${lines}\r\n\r\n`,
+            ),
+          );
+          let text = '';
+          socket.on('data', (chunk) => (text += chunk.toString()));
+          socket.on('close', () => resolve(text));
+        }),
+    ),
+  );
+
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  const client = await stream.connect('a|read|*');
+  client.say({ action: 'ping' });
+  await client.next('pong');
 });
 
 test('a flood is closed with 4429 and nobody else notices', async () => {
