@@ -84,8 +84,10 @@ test.each(ofAccount.map((route) => [`${route.method} ${route.template}`, route] 
   },
 );
 
-test('a route over every account refuses a token of some', async () => {
+test('a route over every account refuses a token of some, and takes an operator that names none', async () => {
   for (const route of guarded.filter((one) => one.wholeInstance === true)) {
     expect((await send(route, OWN, tokenFor(['admin'], [OWN]))).status).toBe(403);
+    expect((await send(route, OWN, tokenFor(['read'], []))).status).toBe(403);
+    if (route.name !== 'profile') expect((await send(route, OWN, tokenFor(['admin'], []))).status).toBe(200);
   }
 });

@@ -20,3 +20,8 @@ export interface Principal {
 export function mayReach(principal: Principal, accountId: AccountId): boolean {
   return principal.accounts === '*' || principal.accounts.has(accountId);
 }
+
+/** Routes that speak of the whole instance: a token over every account, or one that names none (an operator's). */
+export function mayAdminister({ permissions, accounts }: Principal): boolean {
+  return permissions.has('admin') && (accounts === '*' || accounts.size === 0);
+}

@@ -7,7 +7,7 @@ import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import type { AccountAnswer, AccountRequest, TradingState } from '../../kernel/domain/account-request.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import { isAccountId } from '../../kernel/domain/identifiers.js';
-import type { Principal } from '../../kernel/domain/permissions.js';
+import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
 import { PROBLEMS, problemStatus, type Problem } from '../../kernel/domain/problem.js';
 import type { AdminRequest } from '../../kernel/ipc/control.js';
 import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
@@ -65,7 +65,7 @@ export class AdminServer {
     if (open !== undefined) return open;
     const principal = await this.#admit(req);
     const body = req.method === 'POST' ? await readBody(req) : {};
-    return this.#administer(`${req.method ?? ''} ${path}`, body, principal.subject);
+    return this.#administer(`${req.method ?? ''} ${path}`, body, principal);
   }
 
   async #open(path: string): Promise<Answer | undefined> {
@@ -88,12 +88,12 @@ export class AdminServer {
     } catch {
       throw refusal('unauthenticated', 'the token is not valid');
     }
-    if (!principal.permissions.has('admin') || principal.accounts !== '*')
-      throw refusal('permission-missing', 'admin over every account is required');
+    if (!mayAdminister(principal)) throw refusal('permission-missing', 'admin, and not of some accounts, is required');
     return principal;
   }
 
-  async #administer(what: string, body: Readonly<Record<string, unknown>>, subject: string): Promise<Answer> {
+  async #administer(what: string, body: Readonly<Record<string, unknown>>, principal: Principal): Promise<Answer> {
+    const { subject } = principal;
     const { execute, executeAt } = this.parts;
     const reason = typeof body['reason'] === 'string' ? body['reason'].slice(0, 200) : '';
     const halted: TradingState = body['state'] === 'REDUCING' ? 'REDUCING' : 'HALTED';
@@ -114,6 +114,7 @@ export class AdminServer {
     const one = /^(?:GET \/pool\/([^/]+)|POST \/admin\/accounts\/([^/]+)\/(halt|resume))$/.exec(what);
     const accountId = one?.[1] ?? one?.[2] ?? '';
     if (one === null || !isAccountId(accountId)) throw refusal('not-found', 'there is no such address');
+    if (!mayReach(principal, accountId)) throw refusal('account-not-found', 'there is no such account for this token');
     if (one[1] !== undefined) return executeAt({ kind: 'describe', accountId }, subject);
     const state = one[3] === 'halt' ? halted : 'ACTIVE';
     return executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject);

@@ -117,7 +117,10 @@ function readDraft(body: Body): OrderDraft | Refusal {
 
 /** Which price goes with which type. */
 function simpleRefusal(draft: OrderDraft): Refusal | undefined {
-  const { type, limitPrice, stopPrice } = draft;
+  const { type, stopPrice } = draft;
+  // The limit of an oco may stand in its take_profit alone.
+  const profit = draft.orderClass === 'oco' ? (draft.takeProfit?.limitPrice ?? null) : null;
+  const limitPrice = draft.limitPrice ?? profit;
   if ((type === 'limit' || type === 'stop_limit') && limitPrice === null)
     return malformed(`${type} orders require a limit price`);
   if ((type === 'stop' || type === 'stop_limit') && stopPrice === null)

@@ -6,7 +6,7 @@ import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import { isAccountId, type AccountId } from '../../kernel/domain/identifiers.js';
-import { mayReach, type Principal } from '../../kernel/domain/permissions.js';
+import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { AccountRouter } from '../routing/account-router.js';
@@ -93,8 +93,8 @@ export class Gate {
     if (route.permission !== 'none' && !principal.permissions.has(route.permission)) {
       return forbidden(`The token lacks the permission ${route.permission}.`, route.permission);
     }
-    if (route.wholeInstance === true && principal.accounts !== '*') {
-      return forbidden('This route speaks of every account: the token must reach all of them.', route.permission);
+    if (route.wholeInstance === true && !mayAdminister(principal)) {
+      return forbidden('This route speaks of every account: a token of some accounts is not enough.', route.permission);
     }
     if (account !== undefined) {
       const problem = this.#accountProblem(exchange, principal, account);

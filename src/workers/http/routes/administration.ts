@@ -1,4 +1,4 @@
-/** The operator's routes. Those that touch every account ask for a token that reaches every account. */
+/** The operator's routes. Those that touch every account refuse a token of some accounts. */
 import joi from 'joi';
 import type { TradingState } from '../../../kernel/domain/account-request.js';
 import type { AdminRequest } from '../../../kernel/ipc/control.js';

@@ -26,7 +26,7 @@ export interface Route {
   /** Further addresses of the same route, outside the document. */
   readonly aliases?: readonly string[];
   readonly permission: Permission | 'none';
-  /** Asks for a token that reaches every account: the route speaks of all of them. */
+  /** Refuses a token of some accounts: the route speaks of all of them. */
   readonly wholeInstance?: boolean;
   readonly work: Work;
   readonly tag: Tag;
