@@ -54,7 +54,7 @@ const stockOrders: readonly Record<string, unknown>[] = [...plain, ...stops, ...
 
 const named = (order: Record<string, unknown>): string =>
   ['order_class', 'type', 'time_in_force', 'qty', 'notional', 'client_order_id', 'extended_hours']
-    .flatMap((field) => (order[field] === undefined ? [] : [`${field}=${String(order[field])}`]))
+    .flatMap((field) => (order[field] === undefined ? [] : [`${field}=${JSON.stringify(order[field])}`]))
     .join(' ');
 
 async function reachesTheBrokerAsItIs(place: string, order: Record<string, unknown>): Promise<void> {
@@ -78,8 +78,8 @@ async function reachesTheBrokerAsItIs(place: string, order: Record<string, unkno
 /** So that one order of the table is no wash trade of another, and a sale has something to sell. */
 async function cleanSlate(): Promise<void> {
   for (const order of await gateway.simulator.control.orders({ accountId: 'account_001' })) {
-    if (['new', 'accepted', 'held', 'partially_filled', 'pending_new'].includes(String(order['status'])))
-      await gateway.simulator.control.cancel(String(order['id']));
+    if (['new', 'accepted', 'held', 'partially_filled', 'pending_new'].includes(order['status']))
+      await gateway.simulator.control.cancel(order['id']);
   }
   await gateway.simulator.control.setPosition('account_001', 'AAPL', '100', '150');
 }
