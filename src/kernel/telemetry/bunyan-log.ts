@@ -78,7 +78,9 @@ class BunyanLog implements LeveledLog {
   }
 
   #line(fields: LogFields): Record<string, unknown> {
-    return { ...this.fields, ...safe(fields) };
+    const line = safe(fields);
+    for (const name in this.fields) line[name] ??= this.fields[name];
+    return line;
   }
 }
 
