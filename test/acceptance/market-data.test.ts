@@ -190,13 +190,21 @@ test('whichever worker is killed, the hub’s among them, a successor feeds the 
     const killedAt = Date.now();
     const refused: number[] = [];
     let answered = 0;
-    await eventually(async () => {
-      // The killed worker takes its connections along: those are not answers.
-      const response = await gateway.get('/stocks/quote/AAPL').catch(() => undefined);
-      if (response === undefined) return false;
-      answered += 1;
-      if (response.status !== 200) refused.push(response.status);
-      const last = (await response.json()) as Quote;
-      // What was received later than this was written by whoever is the hub now.
-      return last.stale === undefined && last.source === 'stream' && Date.now() - last.age_ms > killedAt + 500;
-    }, `live again after the kill of slot ${String(slot)}`);
+    await eventually(
+      async () => {
+        // The killed worker takes its connections along: those are not answers.
+        const response = await gateway.get('/stocks/quote/AAPL').catch(() => undefined);
+        if (response === undefined) return false;
+        answered += 1;
+        if (response.status !== 200) refused.push(response.status);
+        const last = (await response.json()) as Quote;
+        // What was received later than this was written by whoever is the hub now.
+        return last.stale === undefined && last.source === 'stream' && Date.now() - last.age_ms > killedAt + 500;
+      },
+      `live again after the kill of slot ${String(slot)}`,
+    );
+    expect(answered).toBeGreaterThan(0);
+    expect(refused).toEqual([]);
+    await eventually(async () => (await gateway.pool()).workers.every(({ state }) => state === 'ready'), 'all ready');
+  }
+}, 120_000);
