@@ -1,10 +1,10 @@
 /** Puts the primary together and starts it. Nothing is left behind when a start fails. */
-import cluster from 'node:cluster';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AuditLog } from '../kernel/audit/audit-log.js';
+import { Checkpointer } from '../kernel/audit/checkpoint.js';
 import { AUDIT_DEFAULTS, openAuditLog } from '../kernel/audit/file-audit-log.js';
 import { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
 import { readEnvironment } from '../kernel/config/environment.js';
@@ -23,9 +23,12 @@ import { Forker } from './fork.js';
 import { Gateway } from './gateway.js';
 import { Grants } from './grants.js';
 import { lockInstance } from './instance-lock.js';
+import { ListeningSocket } from './listening-socket.js';
 import { partition } from './partition.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerProcess } from './worker-process.js';
+
+const CHECKPOINT_INTERVAL_MS = 10_000;
 
 export interface RunningPrimary {
   /** @throws GatewayError when the gateway cannot start; everything is closed then. */
@@ -40,8 +43,7 @@ export interface RunningPrimary {
 /** @throws GatewayError CONFIG_INVALID, SECRET_INVALID, INSTANCE_LOCKED, JOURNAL_BROKEN, PORT_IN_USE */
 export async function startPrimary(configFile: string): Promise<RunningPrimary> {
   const load = (): Promise<GatewayConfig> => loadConfig(configFile, readEnvironment());
-  const config = await withFixedPort(await load());
-  const grants = await Grants.open(config);
+  const grants = await Grants.open(await load());
   const closers: (() => unknown)[] = [];
   try {
     return await assemble({ configFile, load, grants, closers });
@@ -68,18 +70,16 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   sweepStaleTables(config.marketData.sharedMemoryDir);
   const meter = new PromMeter(METRICS, { processMetrics: true });
   const metrics = new MetricSum();
-  const audit = await openAuditLog(
-    { dir: join(config.dataDir, 'audit'), writer: 'primary', ...AUDIT_DEFAULTS },
-    { clock, log, meter },
-  );
-  closers.push(() => audit.close());
+  const audit = await openAudit(config.dataDir, { clock, log, meter }, closers);
+  const socket = await ListeningSocket.bind(config.server.host, config.server.port);
+  closers.push(() => socket.close());
   const table = AssignmentTable.open(join(config.dataDir, 'primary', 'ownership.json'));
   const verifier = await JwtVerifier.open(grants.workerConfig.auth, { clock, log });
   const meshDir = mkdtempSync(join(tmpdir(), 'opitios-mesh-'));
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
   const reload = async (): Promise<GatewayConfig> => ({ ...(await load()), server: config.server });
   const gateway = new Gateway({ table, verifier, audit, metrics, meter, clock, log, loadConfig: reload }, grants);
-  const supervisor = buildSupervisor({ gateway, table, meshDir, clock, log, meter });
+  const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter });
   gateway.supervisor = supervisor;
   const slots = supervisor.slots().slice(0, config.cluster.workers);
   const known = new Set(grants.accountIds());
@@ -102,11 +102,13 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     if (stopping !== undefined) supervisor.killAll();
+    // First of all: whoever connects now would wait for nobody.
+    socket.close();
     stopping ??= supervisor.stop().then(closeAll);
     return stopping;
   };
   const ready = supervisor.start().then(
-    (port) => ({ port, adminPort }),
+    () => ({ port: socket.port, adminPort }),
     async (cause: unknown) => {
       supervisor.killAll();
       await stop();
@@ -121,11 +123,12 @@ function buildSupervisor(parts: {
   readonly gateway: Gateway;
   readonly table: AssignmentTable;
   readonly meshDir: string;
+  readonly socket: ListeningSocket;
   readonly clock: SystemClock;
   readonly log: LeveledLog;
   readonly meter: PromMeter;
 }): Supervisor {
-  const { gateway, table, meshDir, clock, log, meter } = parts;
+  const { gateway, table, meshDir, socket, clock, log, meter } = parts;
   const { config } = gateway.grants;
   const entry = new URL('../workers/main.js', import.meta.url).pathname;
   const forker = new Forker({ entry, environment: {} });
@@ -144,6 +147,7 @@ function buildSupervisor(parts: {
         grants: await gateway.grants.for(table.ownedBy(slot)),
         table: table.table(),
       }),
+      socket: () => socket.handle,
       onMessage: (from, message) => gateway.heard(from, message),
       onEnd: (ended) => gateway.ended(ended),
       ...{ clock, log, meter },
@@ -153,17 +157,21 @@ function buildSupervisor(parts: {
   return supervisor;
 }
 
-/** Port 0 is chosen once: workers that start later must find the same one. */
-async function withFixedPort(config: GatewayConfig): Promise<GatewayConfig> {
-  if (config.server.port !== 0 || !cluster.isPrimary) return config;
-  const port = await new Promise<number>((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, config.server.host, () => {
-      const address = probe.address();
-      const found = address !== null && typeof address === 'object' ? address.port : 0;
-      probe.close(() => resolve(found));
-    });
-  });
-  return { ...config, server: { ...config.server, port } };
+/** The primary's own chain, and the signatures over all chains: the last one after the workers have drained. */
+async function openAudit(
+  dataDir: string,
+  ports: { readonly clock: SystemClock; readonly log: LeveledLog; readonly meter: PromMeter },
+  closers: (() => unknown)[],
+): Promise<AuditLog> {
+  const dir = join(dataDir, 'audit');
+  const audit = await openAuditLog({ dir, writer: 'primary', ...AUDIT_DEFAULTS }, ports);
+  closers.push(() => audit.close());
+  const options = { dir, keyFile: join(dataDir, 'audit-key.pem'), intervalMs: CHECKPOINT_INTERVAL_MS };
+  const checkpointer = new Checkpointer(options, ports.clock, ports.log);
+  await checkpointer.start();
+  closers.push(() => checkpointer.close());
+  // So that there is something to sign before the first order, and a trail of starts.
+  await audit.append({ kind: 'config-change', subject: 'system', facts: { action: 'start' } });
+  await checkpointer.sign();
+  return audit;
 }

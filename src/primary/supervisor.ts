@@ -2,6 +2,7 @@
  * Keeps one living worker in every slot. A silent worker is killed; its accounts are given away only after the kernel
  * has said that it ended (RELIABILITY O2). The next worker takes the same slot and accounts under a new epoch.
  */
+import type { SendHandle } from 'node:child_process';
 import { GatewayError } from '../kernel/domain/errors.js';
 import type { AccountId } from '../kernel/domain/identifiers.js';
 import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
@@ -18,6 +19,8 @@ export interface SupervisorParts {
   readonly table: AssignmentTable;
   /** Opens the secrets of what the slot owns now. */
   readonly startMessage: (slot: number) => Promise<PrimaryMessage>;
+  /** The clients' socket; it goes to each worker with its start. */
+  readonly socket: () => SendHandle;
   readonly onMessage: (from: WorkerProcess, message: WorkerMessage) => void;
   readonly onEnd: (ended: WorkerProcess) => void;
   readonly clock: Clock;
@@ -82,7 +85,7 @@ export class Supervisor {
   }
 
   /** The table is partitioned already. @throws GatewayError WORKER_FAILED when a worker says that it cannot start */
-  async start(): Promise<number> {
+  async start(): Promise<void> {
     void this.#watch();
     const slots = this.slots().slice(0, this.options.workers);
     await Promise.all(slots.map((slot) => this.#fill(slot)));
@@ -90,7 +93,6 @@ export class Supervisor {
     if (this.#startFailure !== undefined) throw this.#startFailure;
     this.#hasBeenReady = true;
     this.#keepSpare();
-    return [...this.#active.values()][0]?.port ?? 0;
   }
 
   broadcast(message: PrimaryMessage): void {
@@ -191,7 +193,7 @@ export class Supervisor {
     next.slot = slot;
     const message = await this.parts.startMessage(slot);
     next.phase = 'starting';
-    next.send(message);
+    next.send(message, this.parts.socket());
     this.parts.meter.count('opitios_account_moves_total', {}, this.parts.table.ownedBy(slot).length);
     this.announceOwnership();
   }

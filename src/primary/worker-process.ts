@@ -2,6 +2,7 @@
  * One forked worker as the primary sees it: its messages, its questions with a deadline, its pulse, its end. Decides
  * nothing: the supervisor does. An end is the kernel's word ('exit'), never a missed beat.
  */
+import type { SendHandle } from 'node:child_process';
 import type { Worker } from 'node:cluster';
 import { GatewayError } from '../kernel/domain/errors.js';
 import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
@@ -23,7 +24,6 @@ export type Question = WithoutId<Extract<PrimaryMessage, { readonly kind: 'colle
 export class WorkerProcess {
   phase: ProcessPhase = 'forked';
   slot: number | undefined;
-  port: number | undefined;
   readyAt: number | undefined;
   missedBeats = 0;
   /** Accounts by the state of their session, from the last beat. */
@@ -61,10 +61,10 @@ export class WorkerProcess {
   }
 
   /** A worker whose channel is closed is about to end: what it should have heard is of no use to it. */
-  send(message: PrimaryMessage): void {
+  send(message: PrimaryMessage, handle?: SendHandle): void {
     if (this.phase === 'gone' || !this.worker.isConnected()) return;
     try {
-      this.worker.send(message, () => undefined);
+      this.worker.send(message, handle, () => undefined);
     } catch {
       // The channel closed between the question and the answer.
     }
@@ -123,7 +123,6 @@ export class WorkerProcess {
         return;
       case 'ready':
         if (this.phase === 'starting') this.phase = 'ready';
-        this.port = message.port;
         this.readyAt = this.clock.monotonicMs();
         return;
       case 'pong':

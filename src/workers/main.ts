@@ -33,21 +33,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) proces
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
-process.on('message', (message: PrimaryMessage) => {
-  if (message.kind === 'start') void begin(message).catch(fail);
+process.on('message', (message: PrimaryMessage, socket: unknown) => {
+  if (message.kind === 'start') void begin(message, socket).catch(fail);
   else if (message.kind === 'drain') void leave(message).catch(fail);
   else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
   else void parts?.handle(message).catch(fail);
 });
 send({ kind: 'hello' });
 
-async function begin(message: StartMessage): Promise<void> {
+async function begin(message: StartMessage, socket: unknown): Promise<void> {
   log.setLevel((message.config as GatewayConfig).log.level);
   const env = { clock, log: log, meter, send, pid: process.pid, crash, runTask };
   const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
   parts = await WorkerParts.build(message, { ...env, threadsEntry });
-  const port = await parts.open();
-  send({ kind: 'ready', accounts: message.grants.length, port });
+  await parts.open(socket);
+  send({ kind: 'ready', accounts: message.grants.length });
 }
 
 async function leave(message: Extract<PrimaryMessage, { readonly kind: 'drain' }>): Promise<void> {

@@ -2,6 +2,14 @@ import { afterEach, expect, test } from '@jest/globals';
 import { createServer } from 'node:net';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 let gateway: GatewayProcess | undefined;
 afterEach(() => gateway?.stop(), 60_000);
 
@@ -60,6 +68,26 @@ test('a reload adds and removes accounts and keeps the worker processes; a broke
   expect((await running.pool()).workers.map(({ pid }) => pid)).toEqual(pids);
 }, 90_000);
 
+test('while the only worker is dead, connections wait for the next one instead of being refused', async () => {
+  gateway = await startGateway({ accounts: 2, workers: 1 });
+  const running = gateway;
+  const [accountId = ''] = running.accountIds;
+  const statuses: number[] = [];
+  const failures: string[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const pid = await running.signalWorker((await running.pool()).workers[0]?.slot ?? 0, 'SIGKILL');
+    await eventually(() => !isAlive(pid), 'the worker is dead');
+    // A connection of its own: one that the dead worker held is gone with it.
+    const headers = { authorization: `Bearer ${await running.token()}`, connection: 'close' };
+    await fetch(`${running.url}/api/v1/accounts/${accountId}/account`, { headers }).then(
+      (response) => statuses.push(response.status),
+      (cause: unknown) => failures.push(String((cause as { cause?: unknown }).cause)),
+    );
+  }
+
+  expect([statuses, failures]).toEqual([[200, 200, 200], []]);
+}, 90_000);
+
 test('SIGTERM drains: the primary ends with 0 and no worker is left', async () => {
   gateway = await startGateway({ accounts: 3, workers: 2 });
   const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
@@ -74,13 +102,6 @@ test('kill -9 of the primary leaves no worker behind', async () => {
   gateway = await startGateway({ accounts: 3, workers: 2 });
   const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
   gateway.primary.kill('SIGKILL');
-  const isAlive = (pid: number): boolean => {
-    try {
-      return process.kill(pid, 0);
-    } catch {
-      return false;
-    }
-  };
   await eventually(() => !pids.some(isAlive), 'the workers end with the primary');
 }, 90_000);
 

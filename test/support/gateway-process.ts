@@ -63,6 +63,8 @@ export interface GatewayProcess {
   token(claims?: TokenClaims): Promise<string>;
   /** With a token over everything. */
   get(path: string): Promise<Response>;
+  /** JSON, with the same token. */
+  post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   pool(): Promise<Pool>;
   /** Sends a signal to the worker in a slot and returns its pid. */
   signalWorker(slot: number, signal: NodeJS.Signals): Promise<number>;
@@ -127,6 +129,12 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ...{ url, adminUrl, simulator, primary, dir, configFile, output, token, pool },
     accountIds: accounts.map(({ account_id }) => account_id),
     get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
+    post: (path, body, headers = {}) =>
+      fetch(`${url}/api/v1${path}`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
     signalWorker: async (slot, signal) => {
       const worker = (await pool()).workers.find((one) => one.slot === slot);
       if (worker === undefined) throw new TypeError(`no worker in slot ${slot}`);

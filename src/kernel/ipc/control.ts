@@ -24,6 +24,7 @@ export interface AccountGrant {
 }
 
 export type PrimaryMessage =
+  /** The clients' bound socket travels with it. */
   | {
       readonly kind: 'start';
       readonly slot: number;
@@ -60,7 +61,7 @@ export type WorkerMessage =
   /** Forked and listening to the primary; has no account yet. */
   | { readonly kind: 'hello' }
   /** Every granted account has been tried once, the pool is warm, the listener is open. */
-  | { readonly kind: 'ready'; readonly accounts: number; readonly port: number }
+  | { readonly kind: 'ready'; readonly accounts: number }
   | { readonly kind: 'released'; readonly assignments: readonly Assignment[] }
   | { readonly kind: 'pong'; readonly sentAt: number; readonly sessions: Readonly<Record<string, number>> }
   | { readonly kind: 'collected'; readonly id: number; readonly payload: unknown }

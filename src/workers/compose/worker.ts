@@ -4,6 +4,7 @@
  */
 import { JwtVerifier } from '../../kernel/auth/jwt-verifier.js';
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
 import type { PrimaryMessage, WorkerMessage, WorkerReport } from '../../kernel/ipc/control.js';
 import { SocketMesh } from '../../kernel/ipc/socket-mesh.js';
@@ -110,17 +111,16 @@ export class WorkerParts {
     return new WorkerParts(start, env, { ...parts, admin, settings });
   }
 
-  /** Opens the accounts, then the door. @throws the listener's error: a port in use */
-  async open(): Promise<number> {
-    const { owned, http, settings } = this.built;
+  /** Opens the accounts, then the door. @param socket bound by the primary, shared with the other workers */
+  async open(socket: unknown): Promise<void> {
+    const { owned, http } = this.built;
     await owned.open(this.start.grants);
-    const { host, port } = settings.config.server;
+    // `listen(undefined)` would take any port. The socket is closed when the gateway stops.
+    if (socket === undefined) throw new GatewayError('CALL_CANCELED', {}, { message: 'the gateway is stopping' });
     await new Promise<void>((resolve, reject) => {
       http.server.once('error', reject);
-      http.server.listen({ host, port, exclusive: false }, () => resolve());
+      http.server.listen(socket, () => resolve());
     });
-    const address = http.server.address();
-    return address !== null && typeof address === 'object' ? address.port : port;
   }
 
   async handle(message: Exclude<PrimaryMessage, StartMessage>): Promise<void> {
