@@ -34,7 +34,9 @@ test('the audit trail verifies while the gateway runs, is signed whole when it s
   const audit = join(gateway.dir, 'data', 'audit');
   const written = readdirSync(audit, { recursive: true }) as string[];
   const segment = written.find((name) => {
-    return name.startsWith('worker-') && name.includes('.jsonl') && readFileSync(join(audit, name), 'utf8').includes('AAPL');
+    return (
+      name.startsWith('worker-') && name.includes('.jsonl') && readFileSync(join(audit, name), 'utf8').includes('AAPL')
+    );
   });
   const path = join(audit, segment ?? '');
   writeFileSync(path, readFileSync(path, 'utf8').replace('AAPL', 'MSFT'));
