@@ -16,7 +16,9 @@ interface TcpHandle {
 
 /** What node:cluster itself binds shared sockets with; there is no public way to bind without accepting. */
 const createHandle = (
-  net as unknown as { _createServerHandle(host: string, port: number, family: 4 | 6): TcpHandle | number }
+  net as unknown as {
+    _createServerHandle: (this: void, host: string, port: number, family: 4 | 6) => TcpHandle | number;
+  }
 )._createServerHandle;
 
 export class ListeningSocket {
