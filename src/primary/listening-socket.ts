@@ -15,11 +15,9 @@ interface TcpHandle {
 }
 
 /** What node:cluster itself binds shared sockets with; there is no public way to bind without accepting. */
-const createHandle = (
-  net as unknown as {
-    _createServerHandle: (this: void, host: string, port: number, family: 4 | 6) => TcpHandle | number;
-  }
-)._createServerHandle;
+const binder = net as unknown as {
+  _createServerHandle(host: string, port: number, family: 4 | 6): TcpHandle | number;
+};
 
 export class ListeningSocket {
   #isClosed = false;
@@ -34,7 +32,7 @@ export class ListeningSocket {
     const { address, family } = await lookup(host).catch((cause: unknown) => {
       throw refused(host, port, String(cause));
     });
-    const tcp = createHandle(address, port, family === 6 ? 6 : 4);
+    const tcp = binder._createServerHandle(address, port, family === 6 ? 6 : 4);
     if (typeof tcp === 'number') throw refused(host, port, getSystemErrorName(tcp));
     const bound: { port?: number } = {};
     // libuv keeps EADDRINUSE back until somebody asks.
