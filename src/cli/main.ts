@@ -7,6 +7,7 @@ import type { AdminOptions } from './commands/admin.js';
 import type { AuditOptions, ExportOptions } from './commands/audit.js';
 import type { DemoOptions } from './commands/demo.js';
 import type { DoctorOptions } from './commands/doctor.js';
+import type { StreamOptions } from './commands/stream.js';
 import type { TokenOptions } from './commands/token.js';
 import type { ConfigOption } from './session.js';
 
@@ -65,6 +66,18 @@ command('rotate <account_id>', 'replace the keys of an account; asks for them', 
 command('remove <account_id>', 'remove an account', accounts).action(async (id: string, options: ConfigOption) =>
   (await import('./commands/accounts.js')).remove(id, options),
 );
+
+command('stream', 'show quotes, trades, bars and order events as they come, one JSON record a line')
+  .option('--quotes <symbols>', 'stock quotes, comma-separated')
+  .option('--trades <symbols>', 'stock trades')
+  .option('--bars <symbols>', 'minute bars')
+  .option('--option-quotes <symbols>', 'option quotes')
+  .option('--option-trades <symbols>', 'option trades')
+  .option('--orders <accounts>', 'order events of accounts, or * for all')
+  .option('--status <accounts>', 'session states of accounts, or * for all')
+  .option('--url <url>', 'another gateway, such as wss://host/api/v1/stream')
+  .option('--token <token>', 'instead of one signed here')
+  .action(async (options: StreamOptions) => (await import('./commands/stream.js')).stream(options));
 
 command('token', 'sign a token for local use (HS256 only)')
   .option('--subject <name>', 'who it is for', 'local')
