@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Changes keys before the start: a bad key, for one. */
   readonly editAccounts?: (accounts: ConfiguredAccount[]) => void;
+  /** Changes the finished configuration before it is written: seals its secrets, for one. */
+  readonly editConfig?: (config: Record<string, unknown>) => void | Promise<void>;
 }
 
 export interface ConfiguredAccount {
@@ -49,7 +51,7 @@ export interface Pool {
 }
 
 export interface GatewayProcess {
-  /** `http://127.0.0.1:PORT`; the API is under `/api/v1`. */
+  /** `http://127.0.0.1:PORT`, https with `server.tls`; the API is under `/api/v1`. */
   readonly url: string;
   readonly adminUrl: string;
   readonly simulator: SimulatorProcess;
@@ -95,7 +97,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   // JSON is YAML.
   const write = (value: object): void =>
     writeFileSync(configFile, JSON.stringify(value, undefined, 2), { mode: 0o600 });
-  write({ ...config, trading_accounts: accounts });
+  const whole: Record<string, unknown> = { ...config, trading_accounts: accounts };
+  await options.editConfig?.(whole);
+  write(whole);
   const primary = startPrimaryProcess(configFile, options.environment);
   const chunks: string[] = [];
   for (const stream of [primary.stdout, primary.stderr])
@@ -110,7 +114,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     rmSync(dir, { recursive: true, force: true });
     throw cause;
   }
-  const url = `http://127.0.0.1:${ports.port}`;
+  const isTls = (whole['server'] as { tls?: unknown }).tls !== undefined;
+  const url = `${isTls ? 'https' : 'http'}://127.0.0.1:${ports.port}`;
   const adminUrl = `http://127.0.0.1:${ports.adminPort}`;
   const token = (claims: TokenClaims = {}): Promise<string> =>
     signToken({
