@@ -75,11 +75,19 @@ class Traffic {
     return token;
   }
 
-  async call(token: string, path: string, init: RequestInit = {}, base = `${this.running.url}/api/v1`): Promise<number> {
+  async call(
+    token: string,
+    path: string,
+    init: RequestInit = {},
+    base = `${this.running.url}/api/v1`,
+  ): Promise<number> {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     const response = await fetch(`${base}${path}`, { ...init, headers });
     const head = JSON.stringify([...response.headers]);
-    this.texts.push([`answer to ${init.method ?? 'GET'} ${path.split('?')[0] ?? ''}`, `${head}\n${await response.text()}`]);
+    this.texts.push([
+      `answer to ${init.method ?? 'GET'} ${path.split('?')[0] ?? ''}`,
+      `${head}\n${await response.text()}`,
+    ]);
     return response.status;
   }
 
