@@ -4,6 +4,7 @@ import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { configInvalid, type ConfigProblem } from '../kernel/config/problems.js';
 import { GatewayError } from '../kernel/domain/errors.js';
+import { isSealed } from '../kernel/secrets/envelope.js';
 import { AUTH_SECRET, openKeyring, type Keyring, type SecretPlace } from '../kernel/secrets/keyring.js';
 
 export interface ConfigOption {
@@ -30,9 +31,11 @@ export async function openSession(options: ConfigOption): Promise<Session> {
 /** Opens every secret and keeps none. @throws GatewayError CONFIG_INVALID naming each one that does not open. */
 export async function checkSecrets({ file, config, keyring }: Session): Promise<void> {
   const problems: ConfigProblem[] = [];
+  let opened = 0;
   const check = async (path: string, text: string, place: SecretPlace): Promise<void> => {
     try {
       await keyring.reveal(text, place);
+      if (isSealed(text)) opened += 1;
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       problems.push({ path, reason: 'does not open with the configured key' });
@@ -48,6 +51,11 @@ export async function checkSecrets({ file, config, keyring }: Session): Promise<
     await check(`${path}.api_key`, account.apiKey, { accountId, field: 'api_key' });
     await check(`${path}.secret_key`, account.secretKey, { accountId, field: 'secret_key' });
   }
+  // Two lines an account would bury the one thing to know.
+  if (opened === 0 && problems.length > 1)
+    throw configInvalid(file, [
+      { path: 'secrets', reason: 'no secret opens with the configured key: it is another one' },
+    ]);
   if (problems.length > 0) throw configInvalid(file, problems);
 }
 

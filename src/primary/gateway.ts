@@ -167,12 +167,12 @@ export class Gateway {
     };
     this.grantsNow = next;
     try {
-      await this.parts.verifier.reconfigure(next.workerConfig.auth);
+      await this.parts.verifier.reconfigure(next.operatorPolicy);
       const failures = await tell(next, workers);
       if (failures.length > 0) throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
     } catch (cause) {
       this.grantsNow = before;
-      await this.parts.verifier.reconfigure(before.workerConfig.auth);
+      await this.parts.verifier.reconfigure(before.operatorPolicy);
       await tell(before, workers);
       throw cause;
     }

@@ -2,6 +2,7 @@
  * Opens secrets at the moment of a grant, for the one worker that will own the account, and keeps none. Workers get the
  * configuration without any account's secret.
  */
+import type { AuthPolicy } from '../kernel/auth/auth-policy.js';
 import type { AccountCredentials, GatewayConfig } from '../kernel/config/gateway-config.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
@@ -35,6 +36,12 @@ export class Grants {
     const grants = new Grants(config, keyring, workerConfig);
     for (const account of grants.#byId.values()) await grants.#open(account, 0);
     return grants;
+  }
+
+  /** What a token must satisfy at the operator's door: an audience of its own, when one is configured. */
+  get operatorPolicy(): AuthPolicy {
+    const { admin, auth } = this.workerConfig;
+    return admin.audience === undefined ? auth : { ...auth, audience: admin.audience };
   }
 
   accountIds(): readonly AccountId[] {

@@ -1,6 +1,7 @@
 /** The primary as a process: `node dist/primary/main.js --config FILE`. Signals: docs/operations.md. */
 import { parseArgs } from 'node:util';
 import { configFileFrom, readEnvironment } from '../kernel/config/environment.js';
+import { GatewayError } from '../kernel/domain/errors.js';
 import { startPrimary, type RunningPrimary } from './start.js';
 
 const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: false });
@@ -14,7 +15,8 @@ try {
   process.send?.('ready');
 } catch (cause) {
   process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`);
-  process.exit(1);
+  const isInvalid = cause instanceof GatewayError && ['CONFIG_INVALID', 'SECRET_INVALID'].includes(cause.code);
+  process.exit(isInvalid ? 2 : 1);
 }
 
 function obey(primary: RunningPrimary): void {

@@ -74,7 +74,7 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   const socket = await ListeningSocket.bind(config.server.host, config.server.port);
   closers.push(() => socket.close());
   const table = AssignmentTable.open(join(config.dataDir, 'primary', 'ownership.json'));
-  const verifier = await JwtVerifier.open(grants.workerConfig.auth, { clock, log });
+  const verifier = await JwtVerifier.open(grants.operatorPolicy, { clock, log });
   const meshDir = mkdtempSync(join(tmpdir(), 'opitios-mesh-'));
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
   const reload = async (): Promise<GatewayConfig> => ({ ...(await load()), server: config.server });

@@ -98,7 +98,9 @@ export class StreamConnection implements MarketReader {
   /** Once a second: the token's end, accounts that are no more, accounts that came. */
   checkToken(): void {
     if (this.#principal === undefined) return;
-    if (!this.deps.verifier.stillValid(this.#principal)) {
+    // The tolerance for other clocks lets a token in a little late; it does not make an open socket outlive its token.
+    const hasEnded = this.#principal.expiresAt * 1000 <= this.deps.clock.now();
+    if (hasEnded || !this.deps.verifier.stillValid(this.#principal)) {
       this.#refuse({ code: 'token-ended' }, CLOSE_CODES.unauthenticated);
       return;
     }
