@@ -57,6 +57,8 @@ export interface GatewayProcess {
   readonly simulator: SimulatorProcess;
   readonly accountIds: readonly string[];
   readonly primary: ChildProcess;
+  /** When the primary was started, wall milliseconds. */
+  readonly startedAt: number;
   readonly dir: string;
   readonly configFile: string;
   /** Standard output and error of all processes so far. */
@@ -100,6 +102,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const whole: Record<string, unknown> = { ...config, trading_accounts: accounts };
   await options.editConfig?.(whole);
   write(whole);
+  const startedAt = Date.now();
   const primary = startPrimaryProcess(configFile, options.environment);
   const chunks: string[] = [];
   for (const stream of [primary.stdout, primary.stderr])
@@ -131,7 +134,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const pool = async (): Promise<Pool> =>
     (await (await fetch(`${adminUrl}/pool`, { headers: { authorization } })).json()) as Pool;
   return {
-    ...{ url, adminUrl, simulator, primary, dir, configFile, output, token, pool },
+    ...{ url, adminUrl, simulator, primary, startedAt, dir, configFile, output, token, pool },
     accountIds: accounts.map(({ account_id }) => account_id),
     get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
     post: (path, body, headers = {}) =>
