@@ -71,6 +71,17 @@ async function main(): Promise<void> {
     const bare = await runBare({ frameBytes, framesPerSecond }, measured.received.records / measured.received.frames);
     report('bare ws broadcast of frames of that size and rate', bare);
     console.log(`ratio of CPU per delivered record: ${(measured.cpuPerRecord / bare.cpuPerRecord).toFixed(2)}`);
+  } catch (cause) {
+    // A worker that ended meanwhile has said why.
+    console.error(
+      gateway
+        .output()
+        .split('\n')
+        .filter((line) => /"level":[56]0/.test(line))
+        .join('\n')
+        .slice(0, 4_000),
+    );
+    throw cause;
   } finally {
     await gateway.stop();
   }
