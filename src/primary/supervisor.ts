@@ -36,6 +36,8 @@ export interface SupervisorOptions {
 const BEAT_MS = 250;
 /** Silent for this many beats is dead; a worker that starts may be busy with a thousand handshakes. */
 const MISSED_MAX = 4;
+/** One that runs all the same is busy or starved: killing it would add its accounts' reopening to an overload. */
+const MISSED_MAX_RUNNING = 24;
 const MISSED_MAX_STARTING = 60;
 const HELLO_MS = 30_000;
 const START_MS = 300_000;
@@ -286,7 +288,9 @@ export class Supervisor {
     if (one.phase === 'forked' || one.phase === 'gone') return;
     if (!isLate) one.missedBeats += 1;
     const most = one.phase === 'ready' || one.phase === 'idle' ? MISSED_MAX : MISSED_MAX_STARTING;
-    if (one.missedBeats > most) one.kill('silent');
+    // Asked at every missed beat, so that it speaks of the time since the last one.
+    const hasRun = one.missedBeats > 1 && one.pulse.hasRun(one.pid);
+    if (one.missedBeats > (hasRun ? Math.max(most, MISSED_MAX_RUNNING) : most)) one.kill('silent');
     else one.send({ kind: 'ping', sentAt: now });
   }
 }

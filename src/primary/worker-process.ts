@@ -7,6 +7,7 @@ import type { Worker } from 'node:cluster';
 import { GatewayError } from '../kernel/domain/errors.js';
 import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
 import type { Clock } from '../kernel/runtime/clock.js';
+import { ProcessPulse } from './process-pulse.js';
 
 export type ProcessPhase = 'forked' | 'idle' | 'starting' | 'ready' | 'leaving' | 'gone';
 export type EndCause = 'planned' | 'crashed' | 'silent';
@@ -26,6 +27,7 @@ export class WorkerProcess {
   slot: number | undefined;
   readyAt: number | undefined;
   missedBeats = 0;
+  readonly pulse = new ProcessPulse();
   /** Accounts by the state of their session, from the last beat. */
   sessions: Readonly<Record<string, number>> = {};
   readonly pid: number;

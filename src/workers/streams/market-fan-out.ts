@@ -33,6 +33,8 @@ interface Audience {
 }
 
 const SLOW_TICK_MS = 50;
+/** A tick is never longer than this, however long the flushes take. */
+const TICK_MAX_MS = 250;
 
 export class MarketFanOut {
   readonly #audiences = new Map<string, Audience>();
@@ -43,6 +45,7 @@ export class MarketFanOut {
   readonly #behind = new Map<MarketReader, Map<Topic, FeedRecord>>();
   readonly #leave: () => void;
   #cancelTick: (() => void) | undefined;
+  #tickMs: number;
 
   constructor(
     feed: MarketDataFeed,
@@ -52,6 +55,7 @@ export class MarketFanOut {
       readonly onConflated: (records: number) => void;
     },
   ) {
+    this.#tickMs = options.flushIntervalMs;
     this.#leave = feed.onRecords((records) => this.#take(records));
   }
 
@@ -114,7 +118,7 @@ export class MarketFanOut {
         this.#dirty.add(audience);
       }
     }
-    if (this.#dirty.size > 0) this.#armTick(this.options.flushIntervalMs);
+    if (this.#dirty.size > 0) this.#armTick(this.#tickMs);
   }
 
   #armTick(ms: number): void {
@@ -124,8 +128,15 @@ export class MarketFanOut {
     });
   }
 
+  /**
+   * The cost of a client is per flush, not per record: when flushes take their time the ticks grow longer, so that at
+   * most half of the worker goes into them and requests, orders and beats have the other half.
+   */
   #flush(): void {
+    const began = this.clock.monotonicMs();
     for (const audience of this.#dirty) this.#flushAudience(audience);
+    const tookMs = this.clock.monotonicMs() - began;
+    this.#tickMs = Math.min(TICK_MAX_MS, Math.max(this.options.flushIntervalMs, tookMs * 2));
     for (const [reader, behind] of this.#behind) this.#catchUp(reader, behind);
     if (this.#behind.size > 0) this.#armTick(SLOW_TICK_MS);
   }
