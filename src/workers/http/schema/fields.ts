@@ -54,12 +54,24 @@ const SIGNS: Readonly<Record<Sign, string>> = {
   any: 'of either sign',
 };
 
+/** What the document says of a decimal: the same rules as below, for programs that read it. */
+const TEXTS: Readonly<Record<Sign, string>> = {
+  positive: '^(?=.*[1-9])\\d{1,12}(\\.\\d{1,18})?$',
+  'not-negative': '^\\d{1,12}(\\.\\d{1,18})?$',
+  any: '^-?\\d{1,12}(\\.\\d{1,18})?$',
+};
+const NUMBERS: Readonly<Record<Sign, object>> = {
+  positive: { exclusiveMinimum: 0 },
+  'not-negative': { minimum: 0 },
+  any: {},
+};
+
 /** A decimal as text or as a number, kept as the caller wrote it; never converted. */
 export function decimal(sign: Sign, description: string): joi.AnySchema {
   const jsonSchema = {
     anyOf: [
-      { type: 'string', pattern: sign === 'any' ? '^-?\\d{1,12}(\\.\\d{1,18})?$' : '^\\d{1,12}(\\.\\d{1,18})?$' },
-      { type: 'number' },
+      { type: 'string', pattern: TEXTS[sign] },
+      { type: 'number', ...NUMBERS[sign] },
     ],
     description: `${description} A decimal ${SIGNS[sign]}, as a string (recommended) or a number.`,
     examples: ['1'],

@@ -95,8 +95,13 @@ function rulesOf(described: Described): JsonSchema {
     const keyword = LIMITS[described.type ?? '']?.[name];
     if (keyword !== undefined) schema[keyword] = args?.['limit'];
     // joi writes the pattern as `/…/flags`; JSON Schema knows no flags.
-    const pattern = name === 'pattern' ? /^\/(.*)\/(\w*)$/s.exec(String(args?.['regex'])) : null;
-    if (pattern !== null && pattern[2] === '') schema['pattern'] = pattern[1];
+    const pattern = name === 'pattern' ? /^\/(.*)\/(i?)$/s.exec(String(args?.['regex'])) : null;
+    if (pattern !== null) schema['pattern'] = pattern[2] === 'i' ? caseless(pattern[1] ?? '') : pattern[1];
   }
   return schema;
+}
+
+/** Letters of our patterns without case stand in ranges only. */
+function caseless(source: string): string {
+  return source.replaceAll(/[A-Za-z]-[A-Za-z]/g, (range) => `${range.toUpperCase()}${range.toLowerCase()}`);
 }
