@@ -18,7 +18,7 @@ interface Parameter {
   readonly name: string;
   readonly in: string;
   readonly required: boolean;
-  readonly schema: { readonly examples?: readonly unknown[] };
+  readonly schema: { readonly examples?: readonly (string | number)[] };
 }
 interface Answer {
   readonly description: string;

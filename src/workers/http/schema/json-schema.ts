@@ -103,5 +103,5 @@ function rulesOf(described: Described): JsonSchema {
 
 /** Letters of our patterns without case stand in ranges only. */
 function caseless(source: string): string {
-  return source.replaceAll(/[A-Za-z]-[A-Za-z]/g, (range) => `${range.toUpperCase()}${range.toLowerCase()}`);
+  return source.replaceAll(/[a-z]-[a-z]/gi, (range) => `${range.toUpperCase()}${range.toLowerCase()}`);
 }
