@@ -22,12 +22,19 @@ export interface AdminServerParts {
 }
 
 const BODY_BYTES_MAX = 16_384;
+/** Node looks for slow clients every 30 s unless told: they would live past 20 s. */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16_384,
+} as const;
 
 export class AdminServer {
   readonly #server: Server;
 
   constructor(private readonly parts: AdminServerParts) {
-    this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, (req, res) => {
+    this.#server = createServer(LIMITS, (req, res) => {
       this.#serve(req)
         .catch((cause: unknown) => (isProblem(cause) ? cause : { code: 'internal-error' as const, detail: '' }))
         .then((answer) => this.#write(res, answer))
