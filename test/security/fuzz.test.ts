@@ -11,7 +11,7 @@ const INPUT_MS_MAX = 5_000;
 
 test.each(FUZZ_TARGETS)(
   'the parser of $name answers or refuses, whatever comes',
-  ({ name, property }) => {
+  async ({ name, property }) => {
     let slowestMs = 0;
     const timed = Object.create(property) as typeof property;
     timed.run = (value) => {
@@ -22,7 +22,7 @@ test.each(FUZZ_TARGETS)(
         slowestMs = Math.max(slowestMs, performance.now() - start);
       }
     };
-    const details = fc.check(timed, {
+    const details = await fc.check(timed, {
       seed,
       numRuns: Number.MAX_SAFE_INTEGER,
       interruptAfterTimeLimit: budgetMs,
