@@ -77,8 +77,11 @@ export interface AccountSession {
   ): Promise<AccountAnswer>;
   /** The mirror's own view, for risk: undefined until it is filled. Values are Alpaca's objects. */
   readonly mirror: MirrorView;
-  /** What the desk learned from an answer of its own: an order as Alpaca sent it. Makes "read your writes" true. */
-  noteOrder(order: Readonly<Record<string, unknown>>): void;
+  /**
+   * What the desk learned from an answer of its own: an order as Alpaca sent it. Makes "read your writes" true.
+   * `text`: its bytes, so that the mirror can show them unchanged.
+   */
+  noteOrder(order: Readonly<Record<string, unknown>>, text?: string): void;
   /** Every update exactly once, in the order heard; updates found by gap repair are marked. */
   onTradeUpdate(listen: (update: TradeUpdate) => void): () => void;
   onState(listen: (state: SessionState) => void): () => void;

@@ -21,7 +21,7 @@ import { BrokerReader } from './broker-reader.js';
 import { BudgetedCalls } from './budgeted-calls.js';
 import { findGap, NOTHING_TOLD, type ToldBefore } from './gap-repair.js';
 import { Mirror } from './mirror.js';
-import { isTerminal, mirroredOf, textOf, type BrokerObject } from './mirrored.js';
+import { isTerminal, mirroredOf, textOf, type BrokerObject, type Mirrored } from './mirrored.js';
 import { RateBudget, type RateBudgetOptions } from './rate-budget.js';
 import { changeKey, SeenUpdates } from './seen-updates.js';
 import { SessionReads } from './session-reads.js';
@@ -46,6 +46,10 @@ export interface SessionPorts {
 /** Updates that may wait for a reconciliation; beyond, the next one will find them. */
 const WAITING_MAX = 10_000;
 const RECONCILE_RETRY_MS = 500;
+const ENDED_UNTOLD_MAX = 1_000;
+
+/** Words that the broker says once of an order: whoever tells the second time tells no news. */
+const ONCE_AN_ORDER = new Set(['pending_new', 'new', 'canceled', 'expired', 'replaced', 'rejected']);
 
 export class BrokerSession implements AccountSession {
   readonly accountId: AccountId;
@@ -68,6 +72,8 @@ export class BrokerSession implements AccountSession {
   /** Broker or wall time up to which everything is known; undefined before the first sync of a fresh account. */
   #knownUntil: string | undefined;
   #waiting: HeardUpdate[] | undefined;
+  #isWaitingFull = false;
+  readonly #endedUntold = new Set<string>();
   #reconciling: Promise<void> | undefined;
   #noteTried: () => void = () => undefined;
   /** Resolves when the account has been tried once: in sync, or refused. */
@@ -123,9 +129,15 @@ export class BrokerSession implements AccountSession {
 
   readonly read: AccountSession['read'] = (read, freshness, options) => this.#reads.read(read, freshness, options);
 
-  noteOrder(order: BrokerObject): void {
-    const mirrored = mirroredOf(JSON.stringify(order));
-    if (mirrored !== undefined) this.mirror.orders.put(mirrored);
+  noteOrder(order: BrokerObject, text = JSON.stringify(order)): void {
+    const mirrored = mirroredOf(text);
+    if (mirrored === undefined || !this.mirror.orders.put(mirrored)) return;
+    const [id, status] = [textOf(order, 'id'), textOf(order, 'status')];
+    // A fill is told by its execution; any other end is not told yet only because it is known.
+    const isEnd = isTerminal(status) && status !== 'filled';
+    if (isEnd && !this.#seen.has(changeKey(id, status, 'told'))) this.#endedUntold.add(id);
+    const [oldest] = this.#endedUntold;
+    if (oldest !== undefined && this.#endedUntold.size > ENDED_UNTOLD_MAX) this.#endedUntold.delete(oldest);
   }
 
   onTradeUpdate(listen: (update: TradeUpdate) => void): () => void {
@@ -151,13 +163,13 @@ export class BrokerSession implements AccountSession {
     if (state === this.#state) return;
     this.#state = state;
     this.ports.log.info({ accountId: this.accountId, state }, 'session state');
-    for (const listen of this.#stateListeners) listen(state);
+    for (const listen of this.#stateListeners) this.#tell(() => listen(state));
   }
 
   #streamUp(): void {
     this.#isStreamUp = true;
     this.#turn += 1;
-    this.#firstUpAt ??= new Date(this.ports.clock.now()).toISOString();
+    this.#firstUpAt ??= this.#brokerTime();
     this.mirror.noteAlive();
     // What an earlier connection brought before the session was in sync still waits to be told.
     this.#waiting ??= [];
@@ -179,11 +191,10 @@ export class BrokerSession implements AccountSession {
 
   /** Runs until it succeeds or the stream goes down again: then its successor does the same from the same moment. */
   async #reconcile(): Promise<void> {
-    const beganAt = new Date(this.ports.clock.now()).toISOString();
     const turn = this.#turn;
     const isCurrent = (): boolean => turn === this.#turn && !this.#stop.signal.aborted;
     while (isCurrent()) {
-      if (await this.#tryReconcile(beganAt, isCurrent)) return;
+      if (await this.#tryReconcile(isCurrent)) return;
       if (!isCurrent()) return;
       this.#enter('degraded');
       this.#noteTried();
@@ -191,9 +202,15 @@ export class BrokerSession implements AccountSession {
     }
   }
 
-  async #tryReconcile(beganAt: string, isCurrent: () => boolean): Promise<boolean> {
+  async #tryReconcile(isCurrent: () => boolean): Promise<boolean> {
     const since = this.#knownUntil;
-    const gap = { book: this.mirror.orders, seen: this.#seen, told: this.#told, ...(since !== undefined && { since }) };
+    const asked = this.mirror.asking();
+    // What found no room waits in the broker's lists; those read from now on have it.
+    this.#isWaitingFull = false;
+    const gap = {
+      ...{ book: this.mirror.orders, seen: this.#seen, told: this.#told, endedUntold: this.#endedUntold },
+      ...(since !== undefined && { since }),
+    };
     const [found, positions, account] = await Promise.all([
       findGap(this.#reader, gap),
       this.#reader.list('/v2/positions'),
@@ -203,14 +220,22 @@ export class BrokerSession implements AccountSession {
     // Once more, for what ended between the first list and now; the stream brings what comes after.
     const again = since === undefined ? [] : await this.#reader.orders('open');
     if (again === undefined || !isCurrent()) return false;
-    this.mirror.putAccount(account);
-    this.mirror.putPositions(positions.text, positions.items);
-    for (const update of found.updates) this.#pass(update);
+    if (this.#isWaitingFull) {
+      // Updates were left out, so the gap is still open; those that had room are found again and pass once.
+      this.#waiting = [];
+      this.#knownUntil ??= this.#firstUpAt;
+      return false;
+    }
+    this.mirror.putAccount(account, asked);
+    this.mirror.putPositions(positions.text, positions.items, asked);
+    const waiting = this.#waiting ?? [];
+    // What the stream is about to tell in its own words and order is not told before it.
+    const heard = new Set(waiting.flatMap(({ key, update, order }) => [key, wordOf(update.event, order)]));
+    for (const update of found.updates) if (!isIn(heard, update)) this.#pass(update);
     for (const order of [...found.orders, ...again]) this.mirror.orders.put(order);
-    this.#knownUntil = beganAt;
+    this.#knownUntil = this.#brokerTime(asked.at);
     this.mirror.noteAlive();
     this.mirror.inSync = true;
-    const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     for (const update of waiting) this.#pass(update);
     this.#enter('ready');
@@ -227,23 +252,47 @@ export class BrokerSession implements AccountSession {
     }
     if (this.#waiting === undefined) {
       this.#pass(heard);
-      // The broker's own time would let two clocks decide; what is heard is known until now.
-      this.#knownUntil = new Date(this.ports.clock.now()).toISOString();
+      this.#knownUntil = this.#brokerTime();
     } else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(heard);
+    else this.#isWaitingFull = true;
+  }
+
+  /** RFC 3339, by the broker's clock as far as it told it: a gap is asked for in its time. */
+  #brokerTime(monotonicMs = this.ports.clock.monotonicMs()): string {
+    return new Date(this.#calls.brokerTimeAt(monotonicMs)).toISOString();
   }
 
   #pass({ update, order, key }: HeardUpdate): void {
     const id = textOf(order.value, 'id');
     // Repair told the end of an order in its own words; the stream's own word for it is not news.
-    const isToldAlready = isTerminal(update.event) && this.#seen.has(changeKey(id, update.event, 'told'));
-    if ((!isFill(update.event) && isToldAlready) || !this.#seen.note(key)) return;
-    this.#seen.note(changeKey(id, update.event, 'told'));
+    const word = changeKey(id, update.event, 'told');
+    if ((ONCE_AN_ORDER.has(update.event) && this.#seen.has(word)) || !this.#seen.note(key)) return;
+    this.#seen.note(word);
+    this.#endedUntold.delete(id);
     this.mirror.orders.put(order);
     if (isFill(update.event)) {
       const data = mirroredOf(update.data);
       this.mirror.noteFill(textOf(order.value, 'symbol'), data === undefined ? '' : textOf(data.value, 'position_qty'));
     }
     this.ports.meter.count('opitios_trade_updates_total', { reconciled: String(update.reconciled) });
-    for (const listen of this.#updateListeners) listen(update);
+    for (const listen of this.#updateListeners) this.#tell(() => listen(update));
   }
+
+  /** One listener's failure is its own: the others hear, and the session goes on. */
+  #tell(listen: () => void): void {
+    try {
+      listen();
+    } catch (cause) {
+      this.ports.log.error({ accountId: this.accountId, err: cause }, 'a listener of the session failed');
+    }
+  }
+}
+
+function wordOf(event: string, order: Mirrored): string {
+  return changeKey(textOf(order.value, 'id'), event, 'word');
+}
+
+/** A fill by its sum, another change by its word. */
+function isIn(heard: ReadonlySet<string>, { update, order, key }: HeardUpdate): boolean {
+  return heard.has(isFill(update.event) ? key : wordOf(update.event, order));
 }

@@ -12,6 +12,7 @@ export class BudgetedCalls {
   readonly #breaker: Breaker;
   #lastSuccessAt: number | undefined;
   #lastError: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
+  #brokerTime: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
   #isClosed = false;
 
   constructor(
@@ -27,7 +28,8 @@ export class BudgetedCalls {
   async send(call: BrokerCall): Promise<BrokerReply> {
     const startedAt = this.clock.monotonicMs();
     if (this.#isClosed) return notSent('closed', 'the session is closed');
-    const breakerMs = this.#breaker.waitMs();
+    // What ends a risk or settles a doubt may always try.
+    const breakerMs = call.lane === 'cancel' || call.lane === 'lookup' ? 0 : this.#breaker.waitMs();
     if (breakerMs > 0) return notSent('breaker', 'the account is refused or unreachable', Math.ceil(breakerMs / 1000));
     const admission = await this.budget.admit(call.lane, call.deadlineMs);
     if (admission.kind === 'refused') {
@@ -68,6 +70,15 @@ export class BudgetedCalls {
     };
   }
 
+  /**
+   * The broker's wall time at a monotonic moment, as its last answer told it; the own wall clock before the first. A
+   * wall clock that is set meanwhile changes nothing.
+   */
+  brokerTimeAt(monotonicMs: number): number {
+    const told = this.#brokerTime ?? { wallMs: this.clock.now(), monotonicMs: this.clock.monotonicMs() };
+    return told.wallMs + (monotonicMs - told.monotonicMs);
+  }
+
   noteError(code: string, detail: string): void {
     this.#lastError = { code, detail: detail.slice(0, 200), at: this.clock.monotonicMs() };
   }
@@ -85,6 +96,8 @@ export class BudgetedCalls {
       this.noteError(result.kind, result.detail);
       return;
     }
+    const wallMs = Date.parse(result.headers['date'] ?? '');
+    if (!Number.isNaN(wallMs)) this.#brokerTime = { wallMs, monotonicMs: this.clock.monotonicMs() };
     this.meter.observe('opitios_broker_call_seconds', result.upstreamMs / 1000);
     if (result.status < 300) this.#lastSuccessAt = this.clock.monotonicMs();
     else if (result.status >= 500 || result.status === 401)

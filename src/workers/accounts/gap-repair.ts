@@ -6,8 +6,8 @@
 import type { BrokerReader } from './broker-reader.js';
 import { isTerminal, textOf, type Mirrored } from './mirrored.js';
 import type { OrderBook } from './order-book.js';
-import { changeKey, fillKey, type SeenUpdates } from './seen-updates.js';
-import { updateOfFill, updateOfStatus, type HeardUpdate } from './trade-updates.js';
+import { changeKey, type SeenUpdates } from './seen-updates.js';
+import { executionOf, updateOfFill, updateOfStatus, type HeardUpdate } from './trade-updates.js';
 
 /** What was told before this session began, by the worker that had the account until then. */
 export interface ToldBefore {
@@ -32,6 +32,8 @@ export interface Gap {
   readonly book: OrderBook;
   readonly seen: SeenUpdates;
   readonly told: ToldBefore;
+  /** Orders whose end is known here from an answer, while no update has told of it. */
+  readonly endedUntold: ReadonlySet<string>;
 }
 
 /** The broker's and our clock may differ, and an order is listed by when it was submitted. */
@@ -49,6 +51,7 @@ export async function findGap(reader: BrokerReader, gap: Gap): Promise<GapFindin
   const found = new Map([...open, ...recent].map((order) => [textOf(order.value, 'id'), order]));
   const missing = [
     ...gap.book.working().map(({ value }) => textOf(value, 'id')),
+    ...gap.endedUntold,
     ...fills.map(({ value }) => textOf(value, 'order_id')),
   ].filter((id) => !found.has(id));
   for (const id of new Set(missing)) {
@@ -67,10 +70,9 @@ function missedFills(
   return fills.flatMap(({ value }) => {
     const order = orders.get(textOf(value, 'order_id'));
     if (order === undefined) return [];
-    const id = textOf(value, 'id');
-    if (gap.told.knowsExecution(id.slice(id.indexOf('::') + 2))) return [];
-    if (gap.seen.has(fillKey(textOf(value, 'order_id'), textOf(value, 'cum_qty')))) return [];
-    return [updateOfFill(value, order)];
+    if (gap.told.knowsExecution(executionOf(value))) return [];
+    const found = updateOfFill(value, order);
+    return gap.seen.has(found.key) ? [] : [found];
   });
 }
 
@@ -78,11 +80,12 @@ function missedChanges(orders: ReadonlyMap<string, Mirrored>, gap: Gap): readonl
   return [...orders.values()].filter((order) => isMissedChange(order, gap)).map(updateOfStatus);
 }
 
-function isMissedChange(order: Mirrored, { book, seen, told, since = '' }: Gap): boolean {
+function isMissedChange(order: Mirrored, { book, seen, told, endedUntold, since = '' }: Gap): boolean {
   const [id, status] = [textOf(order.value, 'id'), textOf(order.value, 'status')];
   // Fills tell of these.
   if (status === 'filled' || status === 'partially_filled') return false;
   if (seen.has(changeKey(id, status, 'told')) || told.lastEventOf(id) === status) return false;
+  if (endedUntold.has(id)) return true;
   const known = book.get(id);
   if (known !== undefined) return textOf(known.value, 'status') !== status;
   if (told.lastEventOf(id) !== undefined) return isTerminal(status) || status === 'new';

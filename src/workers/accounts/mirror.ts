@@ -4,6 +4,11 @@ import type { MirrorView } from './account-session.js';
 import { textOf, type BrokerObject, type Mirrored } from './mirrored.js';
 import { OrderBook } from './order-book.js';
 
+export interface Asked {
+  readonly at: number;
+  readonly fills: number;
+}
+
 export class Mirror implements MirrorView {
   readonly orders = new OrderBook();
   /** The stream is up and no gap is open: orders are as the broker's, up to what is on the wire. */
@@ -14,6 +19,7 @@ export class Mirror implements MirrorView {
   #account: Mirrored | undefined;
   #accountAt: number | undefined;
   #aliveAt = 0;
+  #fills = 0;
 
   constructor(private readonly clock: Clock) {}
 
@@ -49,19 +55,30 @@ export class Mirror implements MirrorView {
     return this.#account?.text;
   }
 
-  putPositions(text: string, positions: readonly Mirrored[]): void {
-    this.#positions = new Map(positions.map((position) => [textOf(position.value, 'symbol'), position]));
-    this.#positionsText = text;
-    this.#positionsAt = this.clock.monotonicMs();
+  /** Taken before the broker is asked: its answer is as old as the question. */
+  asking(): Asked {
+    return { at: this.clock.monotonicMs(), fills: this.#fills };
   }
 
-  putAccount(account: Mirrored): void {
+  putPositions(text: string, positions: readonly Mirrored[], asked: Asked): void {
+    this.#positions = new Map(positions.map((position) => [textOf(position.value, 'symbol'), position]));
+    this.#positionsText = text;
+    this.#positionsAt = this.#asOf(asked);
+  }
+
+  putAccount(account: Mirrored, asked: Asked): void {
     this.#account = account;
-    this.#accountAt = this.clock.monotonicMs();
+    this.#accountAt = this.#asOf(asked);
+  }
+
+  /** A fill that came between question and answer may be missing in the answer. */
+  #asOf({ at, fills }: Asked): number | undefined {
+    return fills === this.#fills ? at : undefined;
   }
 
   /** A fill moved money and shares: what was read before it must not be shown after it. */
   noteFill(symbol: string, positionQty: string): void {
+    this.#fills += 1;
     this.#positionsAt = undefined;
     this.#accountAt = undefined;
     const position = this.#positions.get(symbol);

@@ -134,14 +134,19 @@ export class RateBudget {
     this.#limit = limit;
     const inMs = resetAtS * 1000 - (brokerNowMs ?? this.clock.now()) + 1_000;
     // An answer of a window that is over says nothing about this one.
-    if (resetAtS < this.#resetAtS || (resetAtS === this.#resetAtS && inMs <= 0)) return;
+    if (resetAtS < this.#resetAtS || inMs <= 0) return;
     const brokerUsed = limit - Math.min(remaining, limit) + this.#inFlight;
+    if (inMs > WINDOW_MS + 2_000) {
+      // A reset this far off is a clock gone wrong: its figure counts, its time would silence the answers to come.
+      this.#used = Math.max(this.#used, brokerUsed);
+      return;
+    }
     if (resetAtS > this.#resetAtS) {
       this.#resetAtS = resetAtS;
       this.#used = brokerUsed;
     } else this.#used = Math.max(this.#used, brokerUsed);
-    // Both figures are whole seconds: one more, to be late rather than early. A reset far off is a clock gone wrong.
-    this.#windowEndMs = this.clock.monotonicMs() + (inMs > 0 && inMs <= WINDOW_MS + 2_000 ? inMs : WINDOW_MS);
+    // Both figures are whole seconds: one more, to be late rather than early.
+    this.#windowEndMs = this.clock.monotonicMs() + inMs;
   }
 
   #turnWindow(): void {

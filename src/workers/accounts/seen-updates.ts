@@ -27,7 +27,7 @@ export class SeenUpdates {
 }
 
 export function fillKey(orderId: string, filledAfter: string): string {
-  return `fill ${orderId} ${canonicalDecimal(filledAfter)}`;
+  return `fill ${orderId} ${canonicalDecimal(filledAfter) || filledAfter}`;
 }
 
 export function changeKey(orderId: string, event: string, mark: string): string {

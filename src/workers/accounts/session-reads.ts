@@ -9,8 +9,9 @@ import type { Meter } from '../../kernel/runtime/meter.js';
 import type { BrokerReply } from './account-session.js';
 import { answerOf } from './broker-answers.js';
 import type { BudgetedCalls } from './budgeted-calls.js';
-import type { Mirror } from './mirror.js';
-import { mirroredListOf, mirroredOf, textOf, type Mirrored } from './mirrored.js';
+import type { Asked, Mirror } from './mirror.js';
+import { mirroredListOf, mirroredOf, type Mirrored } from './mirrored.js';
+import { isSimple, openOrdersText } from './open-orders.js';
 
 /** Values that move with the market are shown this old at most, unless the caller allows more. */
 const VALUES_MAX_AGE_MS = 1_000;
@@ -48,7 +49,7 @@ export class SessionReads {
         return this.#answer(text, mirror.ageMs('positions'), maxAgeMs ?? VALUES_MAX_AGE_MS);
       }
       case 'orders':
-        return this.#answer(this.#openOrdersText(read.query), mirror.ageMs('orders'), maxAgeMs ?? ORDERS_MAX_AGE_MS);
+        return this.#answer(openOrdersText(mirror.orders, read.query), mirror.ageMs('orders'), maxAgeMs ?? ORDERS_MAX_AGE_MS);
       case 'order':
         return this.#order(read.query === '' ? mirror.orders.get(read.orderId) : undefined, maxAgeMs);
       case 'order-by-client-order-id':
@@ -74,61 +75,31 @@ export class SessionReads {
     return { kind: 'answer', status: 200, headers, body: Buffer.from(text) };
   }
 
-  /** undefined for a query that asks for more than the working orders. */
-  #openOrdersText(query: string): string | undefined {
-    const asked = new URLSearchParams(query);
-    const known = new Set(['status', 'limit', 'direction', 'nested', 'symbols', 'side']);
-    if ([...asked.keys()].some((name) => !known.has(name))) return undefined;
-    if ((asked.get('status') ?? 'open') !== 'open' || asked.get('nested') === 'true') return undefined;
-    const working = this.mirror.orders.working();
-    if (!working.every(isSimple)) return undefined;
-    const symbols = asked.get('symbols')?.split(',');
-    const side = asked.get('side');
-    const chosen = working
-      .filter(({ value }) => symbols === undefined || symbols.includes(textOf(value, 'symbol')))
-      .filter(({ value }) => side === null || textOf(value, 'side') === side)
-      .sort((a, b) => submittedAt(b) - submittedAt(a));
-    if (asked.get('direction') === 'asc') chosen.reverse();
-    const limit = Number(asked.get('limit') ?? 50);
-    return `[${chosen
-      .slice(0, limit)
-      .map(({ text }) => text)
-      .join(',')}]`;
-  }
-
   async #fromBroker(read: AccountRead, options: ReadOptions): Promise<AccountAnswer> {
     const startedAt = this.clock.monotonicMs();
     const { path, notFound } = brokerPath(read);
     for (let attempt = 1; ; attempt += 1) {
       const deadlineMs = options.deadlineMs - (this.clock.monotonicMs() - startedAt);
+      const asked = this.mirror.asking();
       const reply = await this.calls.send({ method: 'GET', path, lane: 'read', ...options, deadlineMs });
       // An idle socket that the broker closed fails the first request on it; a read may be asked again.
       if (reply.kind === 'ambiguous' && reply.detail !== 'deadline' && attempt === 1) continue;
-      this.#keep(read, reply);
+      this.#keep(read, reply, asked);
       return answerOf(reply, notFound, this.calls.budget);
     }
   }
 
-  #keep(read: AccountRead, reply: BrokerReply): void {
+  #keep(read: AccountRead, reply: BrokerReply, asked: Asked): void {
     if (reply.kind !== 'answered' || reply.status !== 200) return;
     const text = Buffer.from(reply.body).toString();
     if (read.resource === 'account') {
       const account = mirroredOf(text);
-      if (account !== undefined) this.mirror.putAccount(account);
+      if (account !== undefined) this.mirror.putAccount(account, asked);
     } else if (read.resource === 'positions') {
       const positions = mirroredListOf(text);
-      if (positions !== undefined) this.mirror.putPositions(text, positions);
+      if (positions !== undefined) this.mirror.putPositions(text, positions, asked);
     }
   }
-}
-
-function submittedAt({ value }: Mirrored): number {
-  return Date.parse(textOf(value, 'submitted_at') || textOf(value, 'created_at'));
-}
-
-function isSimple({ value }: Mirrored): boolean {
-  const orderClass = textOf(value, 'order_class');
-  return orderClass === '' || orderClass === 'simple';
 }
 
 function brokerPath(read: AccountRead): { readonly path: string; readonly notFound: ProblemCode } {

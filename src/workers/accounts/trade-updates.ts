@@ -36,7 +36,7 @@ export function parseUpdate(frame: string, receivedAt: string): HeardUpdate | un
 
 function keyOf(event: string, data: BrokerObject, order: Mirrored): string {
   const orderId = textOf(order.value, 'id');
-  if (isFill(event)) return fillKey(orderId, textOf(order.value, 'filled_qty'));
+  if (isFill(event)) return fillKey(orderId, textOf(order.value, 'filled_qty') || textOf(data, 'execution_id'));
   return changeKey(
     orderId,
     event,
@@ -48,18 +48,25 @@ export function isFill(event: string): boolean {
   return event === 'fill' || event === 'partial_fill';
 }
 
+/** Of a FILL activity: its own member, else the second half of its id; empty when it tells neither. */
+export function executionOf(activity: BrokerObject): string {
+  return textOf(activity, 'execution_id') || (/::(.+)$/.exec(textOf(activity, 'id'))?.[1] ?? '');
+}
+
 /** A FILL activity (ALPACA 3.10) as the update that was missed. The order is as it stands now. */
 export function updateOfFill(activity: BrokerObject, order: Mirrored): HeardUpdate {
   const orderId = textOf(order.value, 'id');
   const event = textOf(activity, 'type') === 'partial_fill' ? 'partial_fill' : 'fill';
-  const id = textOf(activity, 'id');
-  const executionId = id.slice(id.indexOf('::') + 2);
+  const executionId = executionOf(activity);
   const timestamp = textOf(activity, 'transaction_time');
-  const facts = { event, execution_id: executionId, price: activity['price'], qty: activity['qty'], timestamp };
+  const facts = { event, ...(executionId !== '' && { execution_id: executionId }), price: activity['price'], qty: activity['qty'], timestamp };
   return {
     order,
-    key: fillKey(orderId, textOf(activity, 'cum_qty')),
-    update: { event, timestamp, executionId, order: order.value, reconciled: true, data: withOrder(facts, order) },
+    key: fillKey(orderId, textOf(activity, 'cum_qty') || executionId),
+    update: {
+      ...{ event, timestamp, order: order.value, reconciled: true, data: withOrder(facts, order) },
+      ...(executionId !== '' && { executionId }),
+    },
   };
 }
 

@@ -45,6 +45,9 @@ export type ExchangeResult =
     }
   | { readonly kind: 'ambiguous'; readonly detail: string; readonly upstreamMs: number };
 
+/** More than the broker's largest page; an answer beyond it is no answer. */
+const BODY_BYTES_MAX = 32 << 20;
+
 export class BrokerPool {
   readonly #pool: Pool;
   /** Whoever waits here can leave for free; leaving undici's own queue costs a socket. */
@@ -117,6 +120,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #status = 0;
   #headers: Readonly<Record<string, string>> = {};
   readonly #chunks: Buffer[] = [];
+  #bytes = 0;
   #isSettled = false;
   #whyAborted: string | undefined;
 
@@ -167,7 +171,9 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes > BODY_BYTES_MAX) this.giveUp('the answer is too large');
+    else this.#chunks.push(chunk);
   }
 
   onResponseEnd(): void {

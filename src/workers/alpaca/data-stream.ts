@@ -66,7 +66,13 @@ class DataConnection implements OpenDataStream {
     this.#stream = isOptions ? new streaming.OptionDataStream(shared) : new streaming.StockDataStream(shared);
     // The frames tell the code; the SDK's own event keeps only the text.
     this.#stream.on(streaming.EVENT.CLIENT_ERROR, () => undefined);
-    this.#stream.connect();
+    try {
+      this.#stream.connect();
+    } catch (cause) {
+      // An address that is none; the caller has its hands on the stream before it hears of the end.
+      this.#cancelTimer();
+      queueMicrotask(() => this.events.onEnd({ detail: cause instanceof Error ? cause.message : String(cause) }));
+    }
   }
 
   subscribe(symbols: SymbolLists): void {

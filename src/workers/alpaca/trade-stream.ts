@@ -119,12 +119,23 @@ class Connection {
     });
     this.#stream.on(streaming.EVENT.SUBSCRIPTION, (streams: unknown) => this.#listening(streams));
     this.#stream.subscribeTradeUpdates();
-    this.#stream.connect();
+    try {
+      this.#stream.connect();
+    } catch (cause) {
+      this.cut(textOf(cause));
+    }
   }
 
   cut(why: string): void {
     this.#detail = why;
-    this.#socket?.terminate();
+    if (this.#socket === undefined) this.#end();
+    else this.#socket.terminate();
+  }
+
+  #end(): void {
+    this.#cancelTimer();
+    this.#stream.disconnect();
+    this.resolve({ isRefused: this.#isRefused, wasUp: this.#wasUp, detail: this.#detail });
   }
 
   #hooks(): RawSocketHooks {
@@ -139,10 +150,8 @@ class Connection {
         return false;
       },
       onClose: (code, reason) => {
-        this.#cancelTimer();
-        this.#stream.disconnect();
-        const detail = this.#detail || `closed with ${code} ${reason}`.trim();
-        this.resolve({ isRefused: this.#isRefused, wasUp: this.#wasUp, detail });
+        this.#detail ||= `closed with ${code} ${reason}`.trim();
+        this.#end();
       },
     };
   }
