@@ -49,7 +49,11 @@ export class SessionReads {
         return this.#answer(text, mirror.ageMs('positions'), maxAgeMs ?? VALUES_MAX_AGE_MS);
       }
       case 'orders':
-        return this.#answer(openOrdersText(mirror.orders, read.query), mirror.ageMs('orders'), maxAgeMs ?? ORDERS_MAX_AGE_MS);
+        return this.#answer(
+          openOrdersText(mirror.orders, read.query),
+          mirror.ageMs('orders'),
+          maxAgeMs ?? ORDERS_MAX_AGE_MS,
+        );
       case 'order':
         return this.#order(read.query === '' ? mirror.orders.get(read.orderId) : undefined, maxAgeMs);
       case 'order-by-client-order-id':

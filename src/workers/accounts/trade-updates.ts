@@ -59,7 +59,13 @@ export function updateOfFill(activity: BrokerObject, order: Mirrored): HeardUpda
   const event = textOf(activity, 'type') === 'partial_fill' ? 'partial_fill' : 'fill';
   const executionId = executionOf(activity);
   const timestamp = textOf(activity, 'transaction_time');
-  const facts = { event, ...(executionId !== '' && { execution_id: executionId }), price: activity['price'], qty: activity['qty'], timestamp };
+  const facts = {
+    event,
+    ...(executionId !== '' && { execution_id: executionId }),
+    price: activity['price'],
+    qty: activity['qty'],
+    timestamp,
+  };
   return {
     order,
     key: fillKey(orderId, textOf(activity, 'cum_qty') || executionId),
