@@ -52,7 +52,9 @@ export class BrokerReader {
       const last = list.items.at(-1);
       if (list.items.length < PAGE_ORDERS || last === undefined) return [...found.values()];
       // `after` is exclusive: orders of one instant could hide behind it, so a page overlaps by a millisecond.
-      from = new Date(Date.parse(textOf(last.value, 'submitted_at')) - 1).toISOString();
+      const lastAt = Date.parse(textOf(last.value, 'submitted_at'));
+      if (Number.isNaN(lastAt)) return undefined;
+      from = new Date(lastAt - 1).toISOString();
       if (found.size === before) return [...found.values()];
     }
     return undefined;

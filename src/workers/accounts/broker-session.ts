@@ -205,8 +205,6 @@ export class BrokerSession implements AccountSession {
   async #tryReconcile(isCurrent: () => boolean): Promise<boolean> {
     const since = this.#knownUntil;
     const asked = this.mirror.asking();
-    // What found no room waits in the broker's lists; those read from now on have it.
-    this.#isWaitingFull = false;
     const gap = {
       ...{ book: this.mirror.orders, seen: this.#seen, told: this.#told, endedUntold: this.#endedUntold },
       ...(since !== undefined && { since }),
@@ -222,6 +220,7 @@ export class BrokerSession implements AccountSession {
     if (again === undefined || !isCurrent()) return false;
     if (this.#isWaitingFull) {
       // Updates were left out, so the gap is still open; those that had room are found again and pass once.
+      this.#isWaitingFull = false;
       this.#waiting = [];
       this.#knownUntil ??= this.#firstUpAt;
       return false;
