@@ -2,7 +2,7 @@
  * The door's TokenVerifier: shape, key, signature (jose), claims, standing. A verdict may be remembered, keyed by the
  * SHA-256 of the whole token; time, revocation and key are checked again on every use. Issues no token to anybody.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { compactVerify } from 'jose';
 import type { Principal } from '../domain/permissions.js';
 import type { Clock } from '../runtime/clock.js';
@@ -125,5 +125,5 @@ async function keySource(policy: AuthPolicy, parts: VerifierParts, onChange: () 
 }
 
 function digestOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64');
+  return hash('sha256', token, 'base64');
 }

@@ -22,8 +22,13 @@ const TEXT_MAX = 4096;
 const ITEMS_MAX = 100;
 const DEPTH_MAX = 6;
 
+/** What JSON would have to escape. */
+const ESCAPED = /["\\]/;
+
 interface KnownName {
   readonly text: string;
+  /** The text as a JSON string. */
+  readonly quoted: string;
   readonly isSecret: boolean;
 }
 
@@ -34,6 +39,32 @@ export function redactText(text: string): string {
   const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
   const removed = SECRET_TEXT.reduce((kept, pattern) => kept.replace(pattern, REMOVED), cut);
   return removed.replace(UNSAFE, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * The members of the JSON object that `redactFields` would make, each with a comma after it, without making the object:
+ * nearly every line is a few short texts and numbers.
+ */
+export function redactedMembersJson(fields: Readonly<Record<string, unknown>>): string {
+  let json = '';
+  let left = ITEMS_MAX;
+  for (const name of Object.keys(fields)) {
+    if (left === 0) break;
+    left -= 1;
+    const value = fields[name];
+    if (value === undefined) continue;
+    const { quoted, isSecret } = nameOf(name);
+    json += `${quoted}:${isSecret && typeof value !== 'boolean' ? `"${REMOVED}"` : redactedJson(value)},`;
+  }
+  return json;
+}
+
+function redactedJson(value: unknown): string {
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value);
+  if (typeof value !== 'string') return JSON.stringify(redact(value, 1));
+  // What has none of the suspect signs has no control character either.
+  const isPlain = value.length <= TEXT_MAX && !SUSPECT.test(value) && !ESCAPED.test(value);
+  return isPlain ? `"${value}"` : JSON.stringify(redactText(value));
 }
 
 export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -59,7 +90,8 @@ function redactMembers(entries: readonly (readonly [string, unknown])[], depth: 
 function nameOf(name: string): KnownName {
   const found = names.get(name);
   if (found !== undefined) return found;
-  const known = { text: redactText(name), isSecret: SECRET_NAME.test(name) };
+  const text = redactText(name);
+  const known = { text, quoted: JSON.stringify(text), isSecret: SECRET_NAME.test(name) };
   if (names.size < NAMES_MAX && name.length <= 64) names.set(name, known);
   return known;
 }

@@ -51,6 +51,20 @@ test('the newest of many writes is what another reader sees, with its time of re
   expect(record === undefined ? '' : two.finished(record, ',"age_ms":5}').toString()).toBe('{"n":100,"age_ms":5}');
 });
 
+test('a record read is as long as the record written, whatever was read before', async () => {
+  const table = aTable();
+  const writer = aWriter(table);
+  const texts = ['{"long":"'.padEnd(5_000, 'x'), '{"n":1', '{', '{"middle":"'.padEnd(300, 'y')];
+  for (const [at, text] of texts.entries()) writer.put(`K${String(at)}`, at, text);
+  await writer.flushed();
+
+  for (const [at, text] of texts.entries()) {
+    const record = table.read(`K${String(at)}`);
+    expect(record?.text.byteLength).toBe(text.length);
+    expect(Buffer.from(record?.text ?? []).toString()).toBe(text);
+  }
+});
+
 test('a full table lets the records go that were written longest ago, and a successor knows which these are', async () => {
   const table = aTable();
   const first = aWriter(table, 3);

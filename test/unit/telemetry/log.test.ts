@@ -67,6 +67,39 @@ test('fields do not replace what the log itself says', () => {
   });
 });
 
+test.each([
+  ['plain', { requestId: 'a-1', status: 200, totalMs: 1.25, subject: undefined, problem: null, done: true }],
+  ['quotes and backslashes', { text: 'a"b\\c', 'na"me': 'x' }],
+  ['control, C1 and bidi signs', { text: 'a\n\u0085\u202e\u0000', 'na\nme': 1 }],
+  ['other scripts', { text: 'prix: 5 €, 株' }],
+  ['numbers that JSON has not', { a: Number.NaN, b: Infinity, c: 12n }],
+  ['objects', { at: new Date(0), list: [1, 'b', undefined], deep: { token: 'x', when: undefined } }],
+  ['secrets', { apiKey: 'CANARY', password: null, secret: 5, token: false, text: `Bearer ${TOKEN}` }],
+  ['huge text', { text: 'x"'.repeat(5_000) }],
+  ['many fields', Object.fromEntries(Array.from({ length: 150 }, (_, at) => [`f${String(at)}`, at]))],
+  ['functions and symbols', { run: () => 1, sign: Symbol('s') }],
+])('a line of information has the shape of every other line: %s', (_, fields) => {
+  const { log, lines } = capture();
+
+  log.info(fields, 'one "event"');
+  log.warn(fields, 'one "event"');
+
+  const [info, warn] = lines().map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(Object.keys(info ?? {}).sort()).toEqual(Object.keys(warn ?? {}).sort());
+  expect({ ...info, level: 0, time: '' }).toEqual({ ...warn, level: 0, time: '' });
+  expect(info?.['level']).toBe(30);
+  expect(info?.['time']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+});
+
+test('a field wins over what is on every line, and an absent one does not', () => {
+  const { log, lines } = capture();
+
+  log.info({ role: 'hub' }, 'event');
+  log.info({ role: undefined }, 'event');
+
+  expect(lines().map((line) => (JSON.parse(line) as Record<string, unknown>)['role'])).toEqual(['hub', 'worker']);
+});
+
 test('loops, huge texts and functions end', () => {
   const { log, lines } = capture();
   const loop: Record<string, unknown> = { text: 'x'.repeat(1_000_000), run: () => 1, big: 1n };
