@@ -194,12 +194,18 @@ export class BrokerSession implements AccountSession {
     const turn = this.#turn;
     const isCurrent = (): boolean => turn === this.#turn && !this.#stop.signal.aborted;
     while (isCurrent()) {
-      if (await this.#tryReconcile(isCurrent)) return;
+      if (await this.#tryReconcile(isCurrent).catch((cause: unknown) => this.#notReconciled(cause))) return;
       if (!isCurrent()) return;
       this.#enter('degraded');
       this.#noteTried();
       await this.ports.clock.sleep(RECONCILE_RETRY_MS * (1 + this.ports.jitter()), this.#stop.signal);
     }
+  }
+
+  /** What the broker sends must not end the worker; the next try reads it anew. */
+  #notReconciled(cause: unknown): false {
+    this.ports.log.error({ accountId: this.accountId, err: cause }, 'reconciliation failed');
+    return false;
   }
 
   async #tryReconcile(isCurrent: () => boolean): Promise<boolean> {
