@@ -5,7 +5,13 @@ import { build, installIfNeeded, root } from './build.mjs';
 installIfNeeded();
 build();
 const words = process.argv.slice(2);
-const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--selectProjects', 'chaos'];
+const jest = [
+  '--experimental-vm-modules',
+  '--no-warnings',
+  'node_modules/jest/bin/jest.js',
+  '--selectProjects',
+  'chaos',
+];
 const done = spawnSync(process.execPath, [...jest, '--runInBand', '--forceExit', '--', ...words], {
   cwd: root,
   stdio: 'inherit',

@@ -55,7 +55,10 @@ export class GapFlow {
     const wrongEnds = this.simulator.control
       .orders({ accountId: this.accountId })
       .filter(({ status }) => ends.includes(status))
-      .map(({ id, status }) => [status, heard.filter(({ event, order }) => event === status && order['id'] === id).length])
+      .map(({ id, status }) => [
+        status,
+        heard.filter(({ event, order }) => event === status && order['id'] === id).length,
+      ])
       .filter(([, count]) => count !== 1);
     if (lost.length + invented.length + twice.length + wrongEnds.length > 0) {
       throw new TypeError(JSON.stringify({ account: this.accountId, lost, invented, twice, wrongEnds }));

@@ -186,7 +186,7 @@ test.each([
   const open = await session.read({ resource: 'orders', query: '' }, { fresh: false }, { deadlineMs: 2_000 });
   expect(['answer', 'problem']).toContain(open.kind);
   simulator.control.switchOff();
-  expect(answered(await session.read({ resource: 'account' }, { fresh: true }, { deadlineMs: 2_000 })).json).toHaveProperty(
-    'buying_power',
-  );
+  expect(
+    answered(await session.read({ resource: 'account' }, { fresh: true }, { deadlineMs: 2_000 })).json,
+  ).toHaveProperty('buying_power');
 });
