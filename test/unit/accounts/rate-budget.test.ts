@@ -24,7 +24,12 @@ class FixedWindows {
     const used = (this.counts.get(window) ?? 0) + 1;
     this.counts.set(window, used);
     const resetAtS = Math.ceil(((window + 1) * WINDOW_MS - this.phaseMs) / 1000);
-    return { limit: this.limit, remaining: Math.max(0, this.limit - used), resetAtS, brokerNowMs: second(this.clock.now()) };
+    return {
+      limit: this.limit,
+      remaining: Math.max(0, this.limit - used),
+      resetAtS,
+      brokerNowMs: second(this.clock.now()),
+    };
   }
 
   most(): number {
@@ -34,7 +39,10 @@ class FixedWindows {
 
 const second = (ms: number): number => Math.floor(ms / 1000) * 1000;
 
-function aBudget(clock: ManualClock, options: { limit?: number; inFlight?: number; waiting?: number } = {}): RateBudget {
+function aBudget(
+  clock: ManualClock,
+  options: { limit?: number; inFlight?: number; waiting?: number } = {},
+): RateBudget {
   const { limit = 20, inFlight = 8, waiting = 1_000 } = options;
   return new RateBudget({ limitPerMinute: limit, inFlightMax: inFlight, waitingMax: waiting }, clock);
 }
@@ -144,7 +152,10 @@ test('a full queue refuses instead of growing', async () => {
   expect((await budget.admit('read', 1_000)).kind).toBe('refused');
   await clock.advance(1_001);
 
-  expect((await Promise.all(waiting)).map((one) => one.kind === 'refused' && one.reason)).toEqual(['deadline', 'deadline']);
+  expect((await Promise.all(waiting)).map((one) => one.kind === 'refused' && one.reason)).toEqual([
+    'deadline',
+    'deadline',
+  ]);
   held.release();
 });
 
@@ -164,19 +175,22 @@ test('a 429 stops every lane for as long as the broker asks, and no longer', asy
 test.each([
   ['in the past', -100],
   ['an hour off', 3_600],
-])('F10: a reset that is %s neither stops the account for ever nor blinds it to the next answers', async (_name, offS) => {
-  const clock = new ManualClock();
-  const broker = new FixedWindows(clock, 20, 0);
-  const budget = aBudget(clock);
-  const odd = { ...broker.take(), resetAtS: Math.floor(clock.now() / 1000) + offS };
-  taken(await budget.admit('read', 0)).release(odd);
+])(
+  'F10: a reset that is %s neither stops the account for ever nor blinds it to the next answers',
+  async (_name, offS) => {
+    const clock = new ManualClock();
+    const broker = new FixedWindows(clock, 20, 0);
+    const budget = aBudget(clock);
+    const odd = { ...broker.take(), resetAtS: Math.floor(clock.now() / 1000) + offS };
+    taken(await budget.admit('read', 0)).release(odd);
 
-  await use(budget, broker, 'read', 1_000);
-  await clock.advance(WINDOW_MS + 3_000);
+    await use(budget, broker, 'read', 1_000);
+    await clock.advance(WINDOW_MS + 3_000);
 
-  expect(await use(budget, broker, 'read', 1_000)).toBeGreaterThan(10);
-  expect(broker.most()).toBeLessThanOrEqual(20);
-});
+    expect(await use(budget, broker, 'read', 1_000)).toBeGreaterThan(10);
+    expect(broker.most()).toBeLessThanOrEqual(20);
+  },
+);
 
 test('what was not sent is not counted', async () => {
   const clock = new ManualClock();
