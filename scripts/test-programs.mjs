@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 export const PROGRAMS = [
   ['redis-server', 'redis-server', 'tests of several instances'],
   ['nginx', 'nginx-light', 'tests behind a load balancer'],
+  ['sslscan', 'sslscan', 'the scan of protocols and ciphers'],
   ['promtool', 'prometheus', 'tests of the alert rules'],
   ['chromium', 'chromium', 'tests of the web pages'],
   ['strace', 'strace', 'the proof that an intent is durable before it is sent'],

@@ -12,7 +12,15 @@ export interface TlsFiles {
   readonly key: Buffer;
   readonly ca?: Buffer;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly ciphers: string;
 }
+
+/** Forward secrecy and authenticated encryption only: Node's own list has CBC for clients older than 2014. */
+const CIPHERS = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
+  ...['ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
 
 const REQUESTS_PER_SOCKET_MAX = 100_000;
 /** How often Node looks for slow heads and bodies; its default of 30 s would let them live past our limit. */
@@ -25,6 +33,7 @@ export function readTls(tls: NonNullable<ServerConfig['tls']>): TlsFiles {
     cert: readFileSync(tls.certFile),
     key: readFileSync(tls.keyFile),
     minVersion: tls.minVersion,
+    ciphers: CIPHERS,
     ...(tls.clientCaFile === undefined ? {} : { ca: readFileSync(tls.clientCaFile) }),
   };
 }
