@@ -69,7 +69,7 @@ function get(path: string, agent: Agent, authorization: string): Promise<number>
 function nameOfServer(): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port: portOf(), ca: authorities() }, () => {
-      resolve(socket.getPeerCertificate().subject.CN.toString());
+      resolve(String(socket.getPeerCertificate().subject.CN));
       socket.destroy();
     });
     socket.once('error', reject);
