@@ -106,9 +106,7 @@ export class UpstreamClient {
       this.sources.refused(source);
       return {
         verdict: 'next-key',
-        answer: problem('market-data-unavailable', 'the broker refuses the market data key', {
-          alpaca: wordsOf(reply),
-        }),
+        answer: problem('market-data-unavailable', refusalOf(reply.status), { alpaca: wordsOf(reply) }),
       };
     }
     this.sources.succeeded(source);
@@ -124,6 +122,13 @@ type Answered = Extract<WireReply, { readonly kind: 'answered' }> & { readonly u
 interface Verdict {
   readonly verdict: 'done' | 'again' | 'next-key';
   readonly answer: UpstreamAnswer;
+}
+
+/** A 403 may speak of the plan behind the key: it does not allow the configured feed. */
+function refusalOf(status: number): string {
+  return status === 403
+    ? 'the broker refuses the market data key, or its plan does not allow the configured feed'
+    : 'the broker refuses the market data key';
 }
 
 /** The broker's refusal as `alpaca` of a problem: its own words and every extra field. */
