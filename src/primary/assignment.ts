@@ -45,10 +45,11 @@ export class AssignmentTable {
 
   /**
    * Gives accounts to slots, each with a new epoch, even when the slot is the same: its worker is another one.
-   * Durable when it returns. @throws GatewayError JOURNAL_BROKEN: then nothing was moved.
+   * `removed` are not configured any more. Durable when it returns. @throws GatewayError JOURNAL_BROKEN: nothing was moved.
    */
-  move(moves: Ownership): readonly Assignment[] {
+  move(moves: Ownership, removed: readonly AccountId[] = []): readonly Assignment[] {
     const places = new Map(this.#places);
+    for (const account of removed) places.delete(account);
     const lastEpochs = new Map(this.#lastEpochs);
     for (const [account, slot] of moves) {
       const epoch = (lastEpochs.get(account) ?? 0) + 1;

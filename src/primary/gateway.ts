@@ -3,50 +3,46 @@
  * Speaks to no broker and serves no client.
  */
 import type { AuditLog } from '../kernel/audit/audit-log.js';
-import type { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
-import { diffConfig, type ConfigDiff } from '../kernel/config/diff-config.js';
-import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import type { AccountAnswer, AccountRequest, SessionReport, TradingState } from '../kernel/domain/account-request.js';
-import { GatewayError } from '../kernel/domain/errors.js';
-import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
+import { MASTER_ACCOUNT_ID } from '../kernel/domain/identifiers.js';
 import type { AdminRequest, WorkerMessage, WorkerReport } from '../kernel/ipc/control.js';
 import type { Clock } from '../kernel/runtime/clock.js';
 import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js';
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import type { AssignmentTable } from './assignment.js';
-import { Grants } from './grants.js';
-import { movesBetween, partition } from './partition.js';
+import type { Reloader } from './reload.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
 
 export interface GatewayParts {
   readonly table: AssignmentTable;
-  readonly verifier: JwtVerifier;
   readonly audit: AuditLog;
   readonly metrics: MetricSum;
   readonly meter: PromMeter;
   readonly clock: Clock;
   readonly log: LeveledLog;
-  /** Reads and validates the file again. */
-  readonly loadConfig: () => Promise<GatewayConfig>;
 }
 
 const COLLECT_MS = 1_000;
 const EXECUTE_MS = 10_000;
-const RELOAD_MS = 30_000;
 
 export class Gateway {
-  supervisor: Supervisor | undefined;
-  #reloading: Promise<ConfigDiff> | undefined;
+  #supervisor: Supervisor | undefined;
 
   constructor(
     private readonly parts: GatewayParts,
-    private grantsNow: Grants,
+    readonly reloader: Reloader,
   ) {}
 
-  get grants(): Grants {
-    return this.grantsNow;
+  get supervisor(): Supervisor | undefined {
+    return this.#supervisor;
+  }
+
+  /** It is built after the gateway, which hears its workers. */
+  supervise(supervisor: Supervisor): void {
+    this.#supervisor = supervisor;
+    this.reloader.supervisor = supervisor;
   }
 
   heard(from: WorkerProcess, message: WorkerMessage): void {
@@ -97,6 +93,8 @@ export class Gateway {
     switch (request.action) {
       case 'pool':
         return json(await this.#pool());
+      case 'metrics':
+        return { kind: 'answer', status: 200, headers: {}, body: Buffer.from(await this.metricsText()) };
       case 'reload':
         return this.#reloadAnswer(request.subject);
       case 'trading-state':
@@ -124,89 +122,9 @@ export class Gateway {
     }
   }
 
-  /** All or nothing; what is running stays as it is after any failure. @throws GatewayError CONFIG_INVALID, SECRET_INVALID */
-  reload(subject: string): Promise<ConfigDiff> {
-    this.#reloading ??= this.#reload(subject).finally(() => {
-      this.#reloading = undefined;
-    });
-    return this.#reloading;
-  }
-
-  async #reload(subject: string): Promise<ConfigDiff> {
-    const { log, meter } = this.parts;
-    try {
-      const before = this.grantsNow.config;
-      const after = await this.parts.loadConfig();
-      const next = await Grants.open(after);
-      const diff = diffConfig(before, after);
-      await this.#audited(subject, { action: 'reload', ...diff });
-      await this.#apply(next);
-      await this.#moveAccounts(next, diff);
-      log.info({ ...diff, subject }, 'configuration reloaded');
-      meter.count('opitios_reloads_total', { result: 'applied' });
-      return diff;
-    } catch (cause) {
-      log.error({ cause, subject }, 'configuration not reloaded: the old one stays');
-      meter.count('opitios_reloads_total', { result: 'refused' });
-      throw cause;
-    }
-  }
-
-  async #apply(next: Grants): Promise<void> {
-    const before = this.grantsNow;
-    const workers = [...(this.supervisor?.active().values() ?? [])].filter(({ phase }) => phase === 'ready');
-    const tell = async (grants: Grants, told: readonly WorkerProcess[]): Promise<readonly string[]> => {
-      const answers = await Promise.allSettled(
-        told.map((one) => one.ask({ kind: 'reload', config: grants.workerConfig, grants: [] }, RELOAD_MS)),
-      );
-      return answers.flatMap((answer) => {
-        // A worker that died meanwhile starts with the newest configuration.
-        if (answer.status === 'rejected') return isGone(answer.reason) ? [] : [String(answer.reason)];
-        return answer.value.kind === 'reloaded' && answer.value.error !== undefined ? [answer.value.error] : [];
-      });
-    };
-    this.grantsNow = next;
-    try {
-      await this.parts.verifier.reconfigure(next.operatorPolicy);
-      const failures = await tell(next, workers);
-      if (failures.length > 0) throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
-    } catch (cause) {
-      this.grantsNow = before;
-      await this.parts.verifier.reconfigure(before.operatorPolicy);
-      await tell(before, workers);
-      throw cause;
-    }
-    this.parts.log.setLevel(next.config.log.level);
-  }
-
-  async #moveAccounts(next: Grants, diff: ConfigDiff): Promise<void> {
-    const { supervisor } = this;
-    const { table } = this.parts;
-    if (supervisor === undefined) return;
-    const removed = diff.accountsRemoved as readonly AccountId[];
-    const rotated = diff.accountsRotated as readonly AccountId[];
-    const before = table.ownership();
-    const after = partition(next.accountIds(), [...supervisor.active().keys()], before);
-    const moves = new Map(movesBetween(before, after));
-    for (const accountId of rotated) moves.set(accountId, after.get(accountId) ?? 0);
-    if (moves.size + removed.length === 0) return;
-    const leaving = [...moves.keys(), ...removed].flatMap((accountId) => {
-      const slot = before.get(accountId);
-      return slot === undefined ? [] : [[accountId, slot] as const];
-    });
-    await supervisor.release(new Map(leaving));
-    if (removed.length > 0) table.remove(removed);
-    const assignments = table.move(moves);
-    for (const [slot, worker] of supervisor.active()) {
-      const own = assignments.filter((assignment) => assignment.slot === slot);
-      if (own.length > 0) worker.send({ kind: 'grant', grants: await next.for(own) });
-    }
-    supervisor.announceOwnership();
-  }
-
   async #reloadAnswer(subject: string): Promise<AccountAnswer> {
     try {
-      return json({ reloaded: true, ...(await this.reload(subject)) });
+      return json({ reloaded: true, ...(await this.reloader.reload(subject)) });
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause);
       return { kind: 'problem', problem: { code: 'validation-failed', status: 422, detail } };
@@ -215,7 +133,7 @@ export class Gateway {
 
   async #setAll(state: TradingState, reason: string, subject: string): Promise<AccountAnswer> {
     await this.#audited(subject, { action: 'trading-state', state, reason });
-    const accountIds = this.grantsNow.config.tradingAccounts.map(({ accountId }) => accountId);
+    const accountIds = this.reloader.grants.config.tradingAccounts.map(({ accountId }) => accountId);
     const answers = await Promise.all(
       accountIds.map((accountId) => this.executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject)),
     );
@@ -235,7 +153,7 @@ export class Gateway {
       }),
     );
     return {
-      instance_id: this.grantsNow.config.cluster.instanceId,
+      instance_id: this.reloader.grants.config.cluster.instanceId,
       ready: this.readiness().ready,
       workers: workers.map(({ slot, one, report }) => ({
         slot,
@@ -266,10 +184,6 @@ function accountOf(report: SessionReport, owner: number): unknown {
     open_unknown: report.openUnknown,
     stream_connected: report.streamConnected,
   };
-}
-
-function isGone(cause: unknown): boolean {
-  return cause instanceof GatewayError && cause.code === 'PEER_GONE';
 }
 
 function json(value: unknown, status = 200): AccountAnswer {

@@ -23,6 +23,6 @@ function obey(primary: RunningPrimary): void {
   const leave = (): void => void primary.stop().then(() => process.exit(0));
   process.on('SIGTERM', leave);
   process.on('SIGINT', leave);
-  process.on('SIGHUP', () => void primary.gateway.reload('SIGHUP').catch(() => undefined));
+  process.on('SIGHUP', () => void primary.gateway.reloader.reload('SIGHUP').catch(() => undefined));
   process.on('SIGUSR2', () => void primary.rollingRestart());
 }

@@ -25,6 +25,7 @@ import { Grants } from './grants.js';
 import { lockInstance } from './instance-lock.js';
 import { ListeningSocket } from './listening-socket.js';
 import { partition } from './partition.js';
+import { Reloader } from './reload.js';
 import { Supervisor } from './supervisor.js';
 import { WorkerProcess } from './worker-process.js';
 
@@ -77,10 +78,10 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   const verifier = await JwtVerifier.open(grants.operatorPolicy, { clock, log });
   const meshDir = mkdtempSync(join(tmpdir(), 'opitios-mesh-'));
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
-  const reload = async (): Promise<GatewayConfig> => ({ ...(await load()), server: config.server });
-  const gateway = new Gateway({ table, verifier, audit, metrics, meter, clock, log, loadConfig: reload }, grants);
+  const reloader = new Reloader({ table, verifier, audit, meter, log, loadConfig: load }, grants);
+  const gateway = new Gateway({ table, audit, metrics, meter, clock, log }, reloader);
   const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter });
-  gateway.supervisor = supervisor;
+  gateway.supervise(supervisor);
   const slots = supervisor.slots().slice(0, config.cluster.workers);
   const known = new Set(grants.accountIds());
   table.remove([...table.ownership().keys()].filter((accountId) => !known.has(accountId)));
@@ -95,7 +96,7 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   });
   const adminPort = await admin.listen(config.admin);
   closers.push(() => admin.close());
-  closers.push(watchConfig(configFile, clock, () => void gateway.reload('file watch').catch(() => undefined)));
+  closers.push(watchConfig(configFile, clock, () => void reloader.reload('file watch').catch(() => undefined)));
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -129,7 +130,7 @@ function buildSupervisor(parts: {
   readonly meter: PromMeter;
 }): Supervisor {
   const { gateway, table, meshDir, socket, clock, log, meter } = parts;
-  const { config } = gateway.grants;
+  const { config } = gateway.reloader.grants;
   const entry = new URL('../workers/main.js', import.meta.url).pathname;
   const forker = new Forker({ entry, environment: {} });
   if (!forker.diesWithPrimary) log.warn({}, 'setpriv is missing: workers end with the channel, not with the primary');
@@ -143,8 +144,8 @@ function buildSupervisor(parts: {
         slot,
         slots: supervisor.slots(),
         ...{ meshDir, meshSecret, bootPid: process.pid },
-        config: gateway.grants.workerConfig,
-        grants: await gateway.grants.for(table.ownedBy(slot)),
+        config: gateway.reloader.grants.workerConfig,
+        grants: await gateway.reloader.grants.for(table.ownedBy(slot)),
         table: table.table(),
       }),
       socket: () => socket.handle,

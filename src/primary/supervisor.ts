@@ -5,14 +5,15 @@
 import type { SendHandle } from 'node:child_process';
 import { GatewayError } from '../kernel/domain/errors.js';
 import type { AccountId } from '../kernel/domain/identifiers.js';
-import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
+import type { AccountGrant, PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
+import type { Assignment } from '../kernel/ipc/ownership.js';
 import type { Clock } from '../kernel/runtime/clock.js';
 import type { Log } from '../kernel/runtime/log.js';
 import type { Meter } from '../kernel/runtime/meter.js';
 import type { AssignmentTable } from './assignment.js';
 import type { Ownership } from './partition.js';
 import { RestartPolicy } from './restart-policy.js';
-import type { EndCause, ProcessEvents, WorkerProcess } from './worker-process.js';
+import type { EndCause, ProcessEvents, ProcessPhase, WorkerProcess } from './worker-process.js';
 
 export interface SupervisorParts {
   readonly fork: (events: ProcessEvents) => WorkerProcess;
@@ -33,6 +34,13 @@ export interface SupervisorOptions {
   readonly warmSpare: boolean;
 }
 
+/** Opens the secrets of what is assigned. */
+export interface GrantSource {
+  for(assignments: readonly Assignment[]): Promise<readonly AccountGrant[]>;
+}
+
+/** Before these a worker has not been told of any account. */
+const HOLDS_ACCOUNTS: ReadonlySet<ProcessPhase> = new Set(['starting', 'ready', 'leaving']);
 const BEAT_MS = 250;
 /** Silent for this many beats is dead; a worker that starts may be busy with a thousand handshakes. */
 const MISSED_MAX = 4;
@@ -54,6 +62,7 @@ export class Supervisor {
   #rolling: Promise<void> | undefined;
   #startFailure: GatewayError | undefined;
   #hasBeenReady = false;
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly parts: SupervisorParts,
@@ -105,6 +114,26 @@ export class Supervisor {
     this.broadcast({ kind: 'ownership', table: this.parts.table.table() });
   }
 
+  /**
+   * One change of ownership at a time: a worker that starts during another would be granted what is just being moved.
+   * @throws what the change throws
+   */
+  exclusively<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#changing.then(change);
+    this.#changing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** A worker that has not been told to start yet finds them in the table when it is. */
+  async grant(assignments: readonly Assignment[], grants: GrantSource): Promise<void> {
+    for (const [slot, one] of this.#active) {
+      const own = assignments.filter((assignment) => assignment.slot === slot);
+      if (own.length === 0 || !HOLDS_ACCOUNTS.has(one.phase)) continue;
+      one.send({ kind: 'grant', grants: await grants.for(own) });
+      this.parts.meter.count('opitios_account_moves_total', {}, own.length);
+    }
+  }
+
   /** Every worker lets go of these accounts, or is dead. */
   async release(moves: Ownership): Promise<void> {
     const bySlot = new Map<number, AccountId[]>();
@@ -112,7 +141,7 @@ export class Supervisor {
     await Promise.all(
       [...bySlot].map(async ([slot, accountIds]) => {
         const owner = this.#active.get(slot);
-        if (owner !== undefined) await this.#releaseFrom(owner, accountIds);
+        if (owner !== undefined && HOLDS_ACCOUNTS.has(owner.phase)) await this.#releaseFrom(owner, accountIds);
       }),
     );
   }
@@ -162,12 +191,7 @@ export class Supervisor {
       if (free === undefined) return;
       const next = this.#takeSpare() ?? this.#fork();
       if (!(await next.until(() => next.phase === 'idle', HELLO_MS))) continue;
-      const accountIds = this.parts.table.ownedBy(slot).map(({ accountId }) => accountId);
-      this.#active.delete(slot);
-      old.phase = 'leaving';
-      await this.#releaseFrom(old, accountIds);
-      this.parts.table.move(new Map(accountIds.map((accountId) => [accountId, free])));
-      await this.#begin(next, free);
+      await this.exclusively(() => this.#handOver(old, slot, next, free));
       old.send({ kind: 'ownership', table: this.parts.table.table() });
       await this.#untilReady(free);
       old.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
@@ -175,6 +199,15 @@ export class Supervisor {
       await old.ended;
       this.#keepSpare();
     }
+  }
+
+  async #handOver(old: WorkerProcess, slot: number, next: WorkerProcess, free: number): Promise<void> {
+    const accountIds = this.parts.table.ownedBy(slot).map(({ accountId }) => accountId);
+    this.#active.delete(slot);
+    old.phase = 'leaving';
+    await this.#releaseFrom(old, accountIds);
+    this.parts.table.move(new Map(accountIds.map((accountId) => [accountId, free])));
+    await this.#begin(next, free);
   }
 
   async #fill(slot: number): Promise<void> {
@@ -186,8 +219,10 @@ export class Supervisor {
       next.kill('silent');
       return;
     }
-    this.parts.table.move(new Map(this.parts.table.ownedBy(slot).map(({ accountId }) => [accountId, slot])));
-    await this.#begin(next, slot);
+    await this.exclusively(async () => {
+      this.parts.table.move(new Map(this.parts.table.ownedBy(slot).map(({ accountId }) => [accountId, slot])));
+      await this.#begin(next, slot);
+    });
   }
 
   async #begin(next: WorkerProcess, slot: number): Promise<void> {

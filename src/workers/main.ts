@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
 import { runTask } from '../threads/run-task.js';
 import { crashPointsFrom } from './orders/crash-points.js';
+import { watchEventLoop } from './compose/event-loop-watch.js';
 import { WorkerParts, type StartMessage } from './compose/worker.js';
 
 // The SDK falls back to these: an account would then trade with somebody else's key.
@@ -22,6 +23,8 @@ const crash = crashPointsFrom(
 );
 let parts: WorkerParts | undefined;
 let isLeaving = false;
+/** What is asked of a worker whose parts are being built waits for them. */
+let built: Promise<void> | undefined;
 
 const send = (message: WorkerMessage): void => {
   if (process.connected) process.send?.(message, undefined, {}, () => undefined);
@@ -37,15 +40,18 @@ process.on('message', (message: PrimaryMessage, socket: unknown) => {
   if (message.kind === 'start') void begin(message, socket).catch(fail);
   else if (message.kind === 'drain') void leave(message).catch(fail);
   else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
-  else void parts?.handle(message).catch(fail);
+  else void built?.then(() => parts?.handle(message)).catch(fail);
 });
+watchEventLoop(clock, log);
 send({ kind: 'hello' });
 
 async function begin(message: StartMessage, socket: unknown): Promise<void> {
   log.setLevel((message.config as GatewayConfig).log.level);
   const env = { clock, log: log, meter, send, pid: process.pid, crash, runTask };
   const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
-  parts = await WorkerParts.build(message, { ...env, threadsEntry });
+  built = WorkerParts.build(message, { ...env, threadsEntry }).then((all) => void (parts = all));
+  await built;
+  if (parts === undefined) return;
   await parts.open(socket);
   send({ kind: 'ready', accounts: message.grants.length });
 }

@@ -13,9 +13,12 @@ export interface ConfigDiff {
   readonly accountsRotated: readonly string[];
 }
 
-/** Bound when processes start: listeners, sockets, directories, the number of workers. */
+/**
+ * Read once when processes start. Accounts, keys, auth, secrets, risk, log and what is said of orders are taken over at
+ * once; `server`, `admin`, `cluster` and `dataDir` belong to the whole gateway, the others to each worker.
+ */
 const RESTART =
-  /^(?:server|admin|cluster|dataDir|secrets|alpaca\.(?:endpoints|poolConnections|feed|optionFeed)|marketData\.(?:sharedMemoryDir|tableSizeMb)|telemetry)(?:\.|$)/;
+  /^(?:server|admin|cluster|dataDir|alpaca|limits|streams|telemetry|orders\.keepKeysDays|marketData\.(?!fallbackAccounts))(?:\.|$|\w)/;
 
 export function diffConfig(before: GatewayConfig, after: GatewayConfig): ConfigDiff {
   const { masterAccount: oldMaster, tradingAccounts: oldAccounts, ...oldRest } = before;

@@ -76,6 +76,8 @@ export type WorkerMessage =
 
 export type AdminRequest =
   | { readonly action: 'pool' }
+  /** The whole instance's, in the exposition format. */
+  | { readonly action: 'metrics' }
   | { readonly action: 'reload'; readonly subject: string }
   | { readonly action: 'restart'; readonly subject: string }
   | {

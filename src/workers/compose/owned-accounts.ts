@@ -14,11 +14,13 @@ import { openStaggered } from '../accounts/session-opener.js';
 import type { MarketData } from '../market-data/market-data.js';
 import type { LocalAccounts } from '../routing/local-accounts.js';
 import type { SessionReports } from '../routing/session-reports.js';
+import type { GrantFence } from './grant-fence.js';
 import { toldBefore } from './told-before.js';
 import type { Trading } from './trading.js';
 
 export interface OwnedAccountsParts {
   readonly config: GatewayConfig;
+  readonly fence: GrantFence;
   readonly trading: Trading;
   readonly marketData: MarketData;
   readonly local: LocalAccounts;
@@ -42,7 +44,10 @@ export class OwnedAccounts {
     const { trading, marketData, config, clock, jitter } = this.parts;
     const mine = grants.filter(({ accountId }) => accountId !== MASTER_ACCOUNT_ID);
     const master = grants.find(({ accountId }) => accountId === MASTER_ACCOUNT_ID);
-    for (const grant of grants) this.#grants.set(grant.accountId, grant);
+    for (const grant of grants) {
+      this.#grants.set(grant.accountId, grant);
+      this.parts.fence.grant(grant.accountId);
+    }
     if (master !== undefined) {
       const standIns = (master.standIns ?? []).map((grant) => trading.upstream(grant));
       marketData.becomeHub([trading.upstream(master), ...standIns]);
@@ -59,6 +64,7 @@ export class OwnedAccounts {
       accountIds.map(async (accountId) => {
         const epoch = this.#grants.get(accountId)?.epoch ?? 0;
         this.#grants.delete(accountId);
+        this.parts.fence.revoke(accountId);
         await this.#closeOne(accountId, deadlineMs);
         return { accountId, slot, epoch };
       }),
@@ -66,14 +72,16 @@ export class OwnedAccounts {
     return released;
   }
 
+  /** For ever. */
   async closeAll(deadlineMs: number): Promise<void> {
+    this.parts.fence.close();
     await this.release([...this.#grants.keys()], deadlineMs, 0);
   }
 
   /** Accounts by state, the master as what serves market data. */
   counts(): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
-    for (const { state } of this.parts.local.reports()) counts[state] = (counts[state] ?? 0) + 1;
+    for (const state of this.parts.local.states()) counts[state] = (counts[state] ?? 0) + 1;
     return counts;
   }
 
@@ -83,13 +91,22 @@ export class OwnedAccounts {
 
   async #openOne(grant: AccountGrant): Promise<void> {
     const { trading, local, reports, clock, log } = this.parts;
+    // Released before its turn came.
+    if (this.#grants.get(grant.accountId) !== grant) return;
     try {
       const session = trading.session(grant);
       session.onState(() => this.#publish(session));
       await trading.desk.adopt(session);
+      if (this.#grants.get(grant.accountId) !== grant) {
+        await trading.release(grant.accountId, 0);
+        await session.close();
+        return;
+      }
       local.admit(session);
       session.start(toldBefore(trading.desk, grant.accountId));
-      await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS)]);
+      const limit = new AbortController();
+      await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
+      limit.abort();
       reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
@@ -103,13 +120,18 @@ export class OwnedAccounts {
   }
 
   async #closeOne(accountId: AccountId, deadlineMs: number): Promise<void> {
-    const { trading, marketData, local } = this.parts;
+    const { trading, marketData, local, clock } = this.parts;
     if (accountId === MASTER_ACCOUNT_ID) {
       await marketData.resignHub();
       return;
     }
     const session = local.dismiss(accountId);
     await trading.release(accountId, deadlineMs);
-    await session?.close({ deadlineMs });
+    if (session === undefined) return;
+    // What reads it has asked for its answer before the account left.
+    const limit = new AbortController();
+    await Promise.race([local.quiet(session), clock.sleep(deadlineMs, limit.signal)]);
+    limit.abort();
+    await session.close({ deadlineMs });
   }
 }

@@ -19,7 +19,8 @@ import type { UpstreamAccount } from '../market-data/upstream.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy } from '../orders/entropy.js';
 import { JournaledOrderDesk } from '../orders/journaled-order-desk.js';
-import type { MarkSource } from '../orders/ports.js';
+import { ORDER_NAMESPACE } from '../orders/order-id.js';
+import type { Fence, MarkSource } from '../orders/ports.js';
 
 export interface TradingParts {
   readonly config: GatewayConfig;
@@ -28,6 +29,7 @@ export interface TradingParts {
   readonly log: Log;
   readonly meter: Meter;
   readonly marks: MarkSource;
+  readonly fence: Fence;
   readonly crash: CrashPoints;
 }
 
@@ -66,10 +68,8 @@ export class Trading {
       { dir: join(config.dataDir, 'audit'), writer: `worker-${slot}`, ...AUDIT_DEFAULTS },
       { clock, log, meter },
     );
-    // Alone, an account that was granted here is ours until the grant is released: the primary moves it only then.
-    const fence = { holds: () => true };
     const ports = {
-      fence,
+      fence: parts.fence,
       journal,
       audit,
       marks: parts.marks,
@@ -82,7 +82,7 @@ export class Trading {
     const desk = new JournaledOrderDesk(ports, {
       orders: config.orders,
       risk: config.risk,
-      namespace: 'opitios',
+      namespace: ORDER_NAMESPACE,
       attemptDeadlineMs: config.alpaca.requestTimeoutMs,
     });
     return new Trading(parts, desk, journal, audit);

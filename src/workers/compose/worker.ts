@@ -11,8 +11,9 @@ import { SocketMesh } from '../../kernel/ipc/socket-mesh.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { tableDirectory } from '../../kernel/shared-memory/table-directory.js';
 import type { LeveledLog } from '../../kernel/telemetry/bunyan-log.js';
-import { exposition, EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
+import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
 import type { PromMeter } from '../../kernel/telemetry/prom-meter.js';
+import type { EdgeConfig } from '../http/gate.js';
 import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
 import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
 import type { CrashPoints } from '../orders/crash-points.js';
@@ -25,6 +26,7 @@ import { PrimaryAdminDoor } from '../routing/primary-admin-door.js';
 import { SessionReports } from '../routing/session-reports.js';
 import { asyncApiDocument } from '../streams/async-api.js';
 import { StreamEdge } from '../streams/stream-edge.js';
+import { GrantFence } from './grant-fence.js';
 import { TableMarks } from './marks.js';
 import { OwnedAccounts } from './owned-accounts.js';
 import { Trading } from './trading.js';
@@ -43,9 +45,11 @@ export interface WorkerEnvironment {
 }
 
 const CLOSE_SHARE = 0.5;
+const PUBLISH_EVERY_MS = 1_000;
 
 export class WorkerParts {
   readonly #admin: PrimaryAdminDoor;
+  #publishedAt = -Infinity;
 
   private constructor(
     private readonly start: StartMessage,
@@ -83,7 +87,8 @@ export class WorkerParts {
       const answer = marketData.door.quoteNow(symbol);
       return answer?.kind === 'answer' ? answer.body : undefined;
     });
-    const trading = await Trading.open({ config, slot, clock, log, meter, marks, crash: env.crash });
+    const fence = new GrantFence();
+    const trading = await Trading.open({ config, slot, clock, log, meter, marks, fence, crash: env.crash });
     const { desk } = trading;
     const local = new LocalAccounts(desk, () => ownership.changed());
     const reports = new SessionReports(mesh);
@@ -95,13 +100,13 @@ export class WorkerParts {
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
     const jitter = (): number => systemEntropy.next();
-    const owned = new OwnedAccounts({ config, trading, marketData, local, reports, clock, log, jitter });
+    const owned = new OwnedAccounts({ config, fence, trading, marketData, local, reports, clock, log, jitter });
     const edge = { verifier, router, clock, log, meter };
     const streams = new StreamEdge({ ...edge, feed: marketData.feed, events, config: config.streams });
     const http = createHttpEdge({
-      ...{ ...edge, admin, config },
+      ...{ ...edge, admin, config: edgeConfig(settings) },
       marketData: marketData.door,
-      metrics: async () => ({ contentType: EXPOSITION_TYPE, body: exposition(await meter.snapshot()) }),
+      metrics: async () => ({ contentType: EXPOSITION_TYPE, body: await metricsOf(admin) }),
       asyncApi: asyncApiDocument('1'),
       onUpgrade: (req, socket, head, caller) => streams.handleUpgrade(req, socket, head, caller),
     });
@@ -139,7 +144,7 @@ export class WorkerParts {
         return;
       case 'ping':
         this.env.send({ kind: 'pong', sentAt: message.sentAt, sessions: owned.counts() });
-        this.built.reports.publish(owned.reports());
+        this.#publishReports();
         this.env.send({ kind: 'metrics', families: await this.env.meter.snapshot() });
         return;
       case 'drain':
@@ -174,6 +179,13 @@ export class WorkerParts {
     await marketData.close();
     await trading.close(deadlineMs * (1 - CLOSE_SHARE));
     await mesh.close();
+  }
+
+  #publishReports(): void {
+    const now = this.env.clock.monotonicMs();
+    if (now - this.#publishedAt < PUBLISH_EVERY_MS) return;
+    this.#publishedAt = now;
+    this.built.reports.publishChanged(this.built.owned.reports());
   }
 
   #report(): WorkerReport {
@@ -222,4 +234,21 @@ function buildMarketData(
     threadsEntry: env.threadsEntry,
     runTask: env.runTask,
   });
+}
+
+/** Listeners and limits as they were at the start; what concerns orders as it is now. */
+function edgeConfig(settings: { readonly config: GatewayConfig }): EdgeConfig {
+  const { server, limits, cluster } = settings.config;
+  return {
+    ...{ server, limits, cluster },
+    get orders() {
+      return settings.config.orders;
+    },
+  };
+}
+
+async function metricsOf(admin: PrimaryAdminDoor): Promise<string> {
+  const answer = await admin.execute({ action: 'metrics' });
+  if (answer.kind === 'answer') return Buffer.from(answer.body).toString('utf8');
+  throw new GatewayError('DEADLINE_EXCEEDED', {}, { message: answer.problem.detail });
 }

@@ -13,6 +13,7 @@ import { planFingerprint } from './intent-plan.js';
 import { HeardMeanwhile } from './heard-meanwhile.js';
 import type { LiveIntent } from './live-intent.js';
 import type { DeskRequest, OrderDesk } from './order-desk.js';
+import { submitRoute } from './order-id.js';
 import { SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, DeskSettings } from './ports.js';
 import { replaceOrder } from './replace-desk.js';
@@ -257,7 +258,7 @@ function submitOrder(
   request: Extract<DeskRequest, { readonly kind: 'submit-order' }>,
   context: CallContext,
 ): Promise<AccountAnswer> {
-  const route = `POST orders/${request.assetClass}`;
+  const route = submitRoute(request);
   return desk.place(
     {
       kind: 'submit',

@@ -3,7 +3,13 @@
  * something goes to the desk. A read by client order id asks the desk first: it knows intents that the broker may not
  * show yet (RELIABILITY 2.6).
  */
-import type { AccountAnswer, AccountRequest, CallContext, SessionReport } from '../../kernel/domain/account-request.js';
+import type {
+  AccountAnswer,
+  AccountRequest,
+  CallContext,
+  SessionReport,
+  SessionState,
+} from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountSession } from '../accounts/account-session.js';
 import type { OrderDesk } from '../orders/order-desk.js';
@@ -12,6 +18,7 @@ type ReadRequest = Extract<AccountRequest, { readonly kind: 'read' }>;
 
 export class LocalAccounts {
   readonly #sessions = new Map<AccountId, AccountSession>();
+  readonly #running = new Map<AccountSession, Set<Promise<unknown>>>();
 
   constructor(
     private readonly desk: OrderDesk,
@@ -43,6 +50,17 @@ export class LocalAccounts {
   execute(request: AccountRequest, context: CallContext): Promise<AccountAnswer> | undefined {
     const session = this.#sessions.get(request.accountId);
     if (session === undefined) return undefined;
+    const answer = this.#run(session, request, context);
+    this.#note(session, answer);
+    return answer;
+  }
+
+  /** Resolves when nothing runs on a dismissed session any more. */
+  async quiet(session: AccountSession): Promise<void> {
+    await Promise.allSettled([...(this.#running.get(session) ?? [])]);
+  }
+
+  #run(session: AccountSession, request: AccountRequest, context: CallContext): Promise<AccountAnswer> {
     switch (request.kind) {
       case 'read':
         return this.#read(session, request, context);
@@ -51,6 +69,21 @@ export class LocalAccounts {
       default:
         return this.desk.execute(request, context);
     }
+  }
+
+  #note(session: AccountSession, answer: Promise<unknown>): void {
+    const running = this.#running.get(session) ?? new Set();
+    this.#running.set(session, running);
+    running.add(answer);
+    const done = (): void => {
+      running.delete(answer);
+      if (running.size === 0) this.#running.delete(session);
+    };
+    answer.then(done, done);
+  }
+
+  states(): readonly SessionState[] {
+    return [...this.#sessions.values()].map((session) => session.state());
   }
 
   reports(): readonly SessionReport[] {

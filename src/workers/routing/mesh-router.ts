@@ -10,6 +10,8 @@ import type { ProblemCode } from '../../kernel/domain/problem.js';
 import type { Mesh, MeshMessage } from '../../kernel/ipc/mesh.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import { unknownAnswer } from '../orders/answers.js';
+import { submittedOrderId } from '../orders/order-id.js';
 import type { AccountRouter, RoutedAnswer } from './account-router.js';
 import type { LocalAccounts } from './local-accounts.js';
 import type { OwnershipView } from './ownership-view.js';
@@ -34,6 +36,8 @@ const OWNER_WAIT_MS = 5_000;
 const RECHECK_MS = 100;
 /** The owner answers its own deadline; the mesh waits this much longer so that its answer wins. */
 const GRACE_MS = 250;
+
+type Told = Omit<RoutedAnswer, 'queueMs'>;
 
 interface Routed {
   readonly request: AccountRequest;
@@ -63,23 +67,42 @@ export class MeshRouter implements AccountRouter {
     const request = local.has(asked.accountId) ? asked : this.#keyed(asked);
     const startedAt = clock.monotonicMs();
     const waitMs = Math.min(OWNER_WAIT_MS, context.budgetMs);
+    let isInterrupted = false;
     for (;;) {
       const waitedMs = clock.monotonicMs() - startedAt;
       const left = { ...context, budgetMs: context.budgetMs - waitedMs };
       const here = local.execute(request, left);
-      if (here !== undefined) {
-        this.#count('local');
-        return { answer: await here, meshMs: 0, queueMs: waitedMs };
+      const told =
+        here === undefined ? await this.#ask({ request, context: left }, signal) : await this.#mine(here, request);
+      if (told === 'interrupted') isInterrupted = true;
+      else if (told !== undefined && !(isInterrupted && isInFlight(told.answer))) {
+        this.#count(here === undefined ? 'mesh' : 'local');
+        return { ...told, queueMs: waitedMs };
       }
-      const answer = await this.#ask({ request, context: left }, signal);
-      if (answer !== undefined) return { ...answer, queueMs: waitedMs };
+      if (waitedMs >= waitMs && isInterrupted)
+        return { answer: this.#interrupted(request, context), meshMs: 0, queueMs: waitedMs };
       if (signal?.aborted === true || waitedMs >= waitMs) return this.#unavailable(request, waitedMs);
       await this.#ownerMayHaveChanged(Math.min(RECHECK_MS, waitMs - waitedMs));
     }
   }
 
-  /** Undefined when the owner is away and nothing was sent to it, or it answered that it does not own. */
-  async #ask(routed: Routed, signal: AbortSignal | undefined): Promise<Omit<RoutedAnswer, 'queueMs'> | undefined> {
+  /** Undefined when the account left while the request waited: nothing was sent, and the next owner is asked. */
+  async #mine(here: Promise<AccountAnswer>, request: AccountRequest): Promise<Told | undefined> {
+    const answer = await here;
+    return this.#hasLeft(answer, request) ? undefined : { answer, meshMs: 0 };
+  }
+
+  #hasLeft(answer: AccountAnswer, request: AccountRequest): boolean {
+    if (answer.kind !== 'problem' || this.parts.local.has(request.accountId)) return false;
+    const isRead = request.kind === 'read' || request.kind === 'describe';
+    return isRead || answer.problem.code === 'order-not-sent' || answer.problem.code === 'account-unavailable';
+  }
+
+  /**
+   * Undefined when the owner is away and nothing was sent to it, or it answered that it does not own; `interrupted` when
+   * it went away after it may have acted, and the request may be repeated.
+   */
+  async #ask(routed: Routed, signal: AbortSignal | undefined): Promise<Told | 'interrupted' | undefined> {
     const { mesh, ownership, clock } = this.parts;
     const owner = ownership.ownerOf(routed.request.accountId);
     if (owner === undefined || owner.slot === mesh.slot || !mesh.peers().includes(owner.slot)) return undefined;
@@ -92,40 +115,36 @@ export class MeshRouter implements AccountRouter {
     };
     try {
       const reply = await mesh.call(owner.slot, 'account', { header: routed }, options);
-      const told = reply.header as Told;
+      const told = reply.header as OwnerTold;
       if (told.kind === 'not-owner') return undefined;
-      this.#count('mesh');
       const totalMs = clock.monotonicMs() - startedAt;
       return { answer: readTold(told, reply.body), meshMs: Math.max(0, totalMs - told.ownerMs) };
     } catch (cause) {
       const answer = this.#afterFailure(cause, routed, isRead);
-      return answer === undefined ? undefined : { answer, meshMs: clock.monotonicMs() - startedAt };
+      return answer === 'interrupted' ? answer : { answer, meshMs: clock.monotonicMs() - startedAt };
     }
   }
 
-  /** Undefined: ask again. */
-  #afterFailure(cause: unknown, { request }: Routed, isRead: boolean): AccountAnswer | undefined {
+  #afterFailure(cause: unknown, { request, context }: Routed, isRead: boolean): AccountAnswer | 'interrupted' {
     const code = cause instanceof GatewayError ? cause.code : undefined;
-    if (code === 'PEER_GONE' && mayRepeat(request)) return undefined;
+    if (code === 'PEER_GONE' && mayRepeat(request)) return 'interrupted';
     if (code === 'QUEUE_FULL') return problem('overloaded', 'too many requests wait for the owner of the account');
     if (code === 'CALL_CANCELED') return problem('owner-unavailable', 'the caller left');
     if (code === 'DEADLINE_EXCEEDED' && isRead)
       return problem('owner-unavailable', 'the owner did not answer in time', {}, 1);
-    if (code === 'PEER_GONE' || code === 'DEADLINE_EXCEEDED') return this.#interrupted(request);
+    if (code === 'PEER_GONE' || code === 'DEADLINE_EXCEEDED') return this.#interrupted(request, context);
     throw cause;
   }
 
   /** The owner may have acted. A 5xx would invite a new key, so an order whose id can be named is `unknown`: 202. */
-  #interrupted(request: AccountRequest): AccountAnswer {
+  #interrupted(request: AccountRequest, { subject }: CallContext): AccountAnswer {
     this.parts.meter.count('opitios_routing_interrupted_total');
+    if (request.kind === 'read' || request.kind === 'describe')
+      return problem('owner-unavailable', 'the owner of the account is being replaced', { retryable: true }, 1);
+    const id = request.kind === 'submit-order' && !request.dryRun ? submittedOrderId(request, subject) : undefined;
+    if (id !== undefined) return unknownAnswer(request.accountId, id);
     const detail = 'the owner did not answer; whether it acted is unknown';
-    if (request.kind !== 'submit-order' || request.dryRun)
-      return problem('owner-unavailable', detail, { outcome: 'unknown', retryable: false });
-    const id = request.order['client_order_id'];
-    const named = typeof id === 'string' ? { client_order_id: id } : {};
-    const body = { status: 'unknown', ...named, detail: `${detail}: repeat the request with the same key to learn it` };
-    const headers = { 'content-type': 'application/json', 'retry-after': '1', ...this.#whereToAsk(request) };
-    return { kind: 'answer', status: 202, headers, body: Buffer.from(JSON.stringify(body)) };
+    return problem('owner-unavailable', detail, { outcome: 'unknown', retryable: false });
   }
 
   /** With a key of its own a request can be repeated at the next owner without acting twice. */
@@ -135,23 +154,17 @@ export class MeshRouter implements AccountRouter {
     return idempotencyKey === undefined ? request : ({ ...request, idempotencyKey } as AccountRequest);
   }
 
-  #whereToAsk(request: Extract<AccountRequest, { readonly kind: 'submit-order' }>): Readonly<Record<string, string>> {
-    const id = request.order['client_order_id'];
-    if (typeof id !== 'string') return {};
-    const at = `/api/v1/accounts/${request.accountId}/orders/by-client-order-id/${encodeURIComponent(id)}`;
-    return { location: at };
-  }
-
   async #serve({ request, context }: Routed): Promise<MeshMessage> {
     const { clock, local } = this.parts;
     const startedAt = clock.monotonicMs();
     const running = local.execute(request, context);
-    if (running === undefined) return { header: { kind: 'not-owner' } satisfies Told };
+    if (running === undefined) return { header: { kind: 'not-owner' } satisfies OwnerTold };
     const answer = await running;
+    if (this.#hasLeft(answer, request)) return { header: { kind: 'not-owner' } satisfies OwnerTold };
     const ownerMs = clock.monotonicMs() - startedAt;
-    if (answer.kind === 'problem') return { header: { ...answer, ownerMs } satisfies Told };
+    if (answer.kind === 'problem') return { header: { ...answer, ownerMs } satisfies OwnerTold };
     const { body, ...head } = answer;
-    return { header: { ...head, ownerMs } satisfies Told, body };
+    return { header: { ...head, ownerMs } satisfies OwnerTold, body };
   }
 
   #ownerMayHaveChanged(withinMs: number): Promise<void> {
@@ -172,6 +185,11 @@ export class MeshRouter implements AccountRouter {
   }
 }
 
+/** After an interruption this is our own earlier attempt. */
+function isInFlight(answer: AccountAnswer): boolean {
+  return answer.kind === 'problem' && answer.problem.code === 'request-in-flight';
+}
+
 function mayRepeat(request: AccountRequest): boolean {
   switch (request.kind) {
     case 'submit-order':
@@ -187,12 +205,12 @@ function mayRepeat(request: AccountRequest): boolean {
 }
 
 /** An owner's answer on the mesh: its body travels beside it. */
-type Told =
+type OwnerTold =
   | { readonly kind: 'not-owner' }
   | (Omit<Extract<AccountAnswer, { readonly kind: 'answer' }>, 'body'> & { readonly ownerMs: number })
   | (Extract<AccountAnswer, { readonly kind: 'problem' }> & { readonly ownerMs: number });
 
-function readTold(told: Exclude<Told, { kind: 'not-owner' }>, body: Uint8Array | undefined): AccountAnswer {
+function readTold(told: Exclude<OwnerTold, { kind: 'not-owner' }>, body: Uint8Array | undefined): AccountAnswer {
   return told.kind === 'problem' ? told : { ...told, body: body ?? new Uint8Array() };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The state of every account, wherever it lives, from the last words of its owner. Owners tell all peers once a beat and
- * whenever a state changes. What an owner said ends when the owner changes.
+ * The state of every account, wherever it lives, from the last words of its owner. Owners tell all peers whenever a state
+ * changes, and once a second what else has changed. What an owner said ends when the owner changes.
  */
 import type { SessionReport, SessionState } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
@@ -11,8 +11,11 @@ type StateListener = (accountId: AccountId, state: SessionState) => void;
 export class SessionReports {
   readonly #reports = new Map<AccountId, SessionReport>();
   readonly #listeners = new Set<StateListener>();
+  readonly #told = new Map<AccountId, string>();
 
   constructor(private readonly mesh: Mesh) {
+    // A peer that has just come knows nothing yet.
+    mesh.onPeer(() => this.#told.clear());
     mesh.onNotify('status', (message) => this.#hear(message.header as readonly SessionReport[]));
   }
 
@@ -27,9 +30,23 @@ export class SessionReports {
     this.mesh.broadcast('status', { header: reports });
   }
 
+  /** Only those that say something new besides their age. */
+  publishChanged(reports: readonly SessionReport[]): void {
+    this.publish(
+      reports.filter((report) => {
+        const now = withoutAges(report);
+        if (this.#told.get(report.accountId) === now) return false;
+        this.#told.set(report.accountId, now);
+        return true;
+      }),
+    );
+  }
+
   /** Accounts that are not configured any more. */
   keepOnly(configured: ReadonlySet<AccountId>): void {
-    for (const accountId of this.#reports.keys()) if (!configured.has(accountId)) this.#reports.delete(accountId);
+    for (const known of [this.#reports, this.#told]) {
+      for (const accountId of known.keys()) if (!configured.has(accountId)) known.delete(accountId);
+    }
   }
 
   onState(listen: StateListener): () => void {
@@ -44,4 +61,8 @@ export class SessionReports {
       if (before !== report.state) for (const listen of this.#listeners) listen(report.accountId, report.state);
     }
   }
+}
+
+function withoutAges({ state, tradingState, openUnknown, streamConnected, lastError, budget }: SessionReport): string {
+  return `${state}/${tradingState}/${openUnknown}/${streamConnected}/${lastError?.code ?? ''}/${budget?.remaining ?? ''}`;
 }

@@ -1,0 +1,171 @@
+/**
+ * Puts a new configuration in force: validated before anything changes, told to every worker, accounts moved. When any of
+ * that fails, the old one is put back. One reload at a time, and none while ownership changes for another reason.
+ */
+import type { AuditLog } from '../kernel/audit/audit-log.js';
+import type { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
+import { diffConfig, type ConfigDiff } from '../kernel/config/diff-config.js';
+import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import { GatewayError } from '../kernel/domain/errors.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
+import type { Meter } from '../kernel/runtime/meter.js';
+import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
+import { redactText } from '../kernel/telemetry/redaction.js';
+import type { AssignmentTable } from './assignment.js';
+import { Grants } from './grants.js';
+import { movesBetween, partition } from './partition.js';
+import { pinned } from './pinned-config.js';
+import type { Supervisor } from './supervisor.js';
+import type { WorkerProcess } from './worker-process.js';
+
+export interface ReloadParts {
+  readonly table: AssignmentTable;
+  readonly verifier: JwtVerifier;
+  readonly audit: AuditLog;
+  readonly meter: Meter;
+  readonly log: LeveledLog;
+  /** Reads and validates the file again. */
+  readonly loadConfig: () => Promise<GatewayConfig>;
+}
+
+interface Move {
+  readonly supervisor: Supervisor;
+  readonly former: Grants;
+  readonly next: Grants;
+  readonly diff: ConfigDiff;
+}
+
+const RELOAD_MS = 30_000;
+
+export class Reloader {
+  supervisor: Supervisor | undefined;
+  #waiting: Promise<ConfigDiff> | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly parts: ReloadParts,
+    private grantsNow: Grants,
+  ) {}
+
+  get grants(): Grants {
+    return this.grantsNow;
+  }
+
+  /**
+   * All or nothing. One that is under way may have read the file before it was changed, so the next waits for it; all that
+   * ask meanwhile share that next one. @throws GatewayError CONFIG_INVALID, SECRET_INVALID, AUDIT_BROKEN, JOURNAL_BROKEN
+   */
+  reload(subject: string): Promise<ConfigDiff> {
+    if (this.#waiting !== undefined) return this.#waiting;
+    const turn = this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.#reload(subject);
+    });
+    this.#waiting = turn;
+    this.#running = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #reload(subject: string): Promise<ConfigDiff> {
+    const { log, meter, audit } = this.parts;
+    const { supervisor } = this;
+    if (supervisor === undefined) throw new GatewayError('REFUSED', {}, { message: 'the gateway is starting' });
+    try {
+      const file = await this.parts.loadConfig();
+      const diff = diffConfig(this.grantsNow.config, file);
+      const next = await Grants.open(pinned(this.grantsNow.config, file));
+      if (!audit.healthy())
+        throw new GatewayError('AUDIT_BROKEN', {}, { message: 'the audit trail cannot be written' });
+      await supervisor.exclusively(() => this.#putInForce(supervisor, next, diff));
+      await this.#audit(subject, { result: 'applied', ...diff });
+      log.info({ ...diff, subject }, 'configuration reloaded');
+      meter.count('opitios_reloads_total', { result: 'applied' });
+      return diff;
+    } catch (cause) {
+      log.error({ cause, subject }, 'configuration not reloaded: the old one stays');
+      meter.count('opitios_reloads_total', { result: 'refused' });
+      const reason = redactText(cause instanceof Error ? cause.message : String(cause));
+      await this.#audit(subject, { result: 'refused', reason });
+      throw cause;
+    }
+  }
+
+  async #putInForce(supervisor: Supervisor, next: Grants, diff: ConfigDiff): Promise<void> {
+    const before = this.grantsNow;
+    // A worker that has its start message hears the reload as soon as it is built; one that has not starts with the new.
+    const workers = [...supervisor.active().values()].filter(({ phase }) => phase === 'ready' || phase === 'starting');
+    try {
+      await this.#tell(next, workers);
+      await this.#moveAccounts({ supervisor, former: before, next, diff });
+    } catch (cause) {
+      await this.#tell(before, workers).catch((again: unknown) => {
+        this.parts.log.error({ cause: again }, 'the old configuration could not be put back everywhere');
+      });
+      throw cause;
+    }
+  }
+
+  async #tell(grants: Grants, workers: readonly WorkerProcess[]): Promise<void> {
+    this.grantsNow = grants;
+    await this.parts.verifier.reconfigure(grants.operatorPolicy);
+    this.parts.log.setLevel(grants.config.log.level);
+    const answers = await Promise.allSettled(
+      workers.map((one) => one.ask({ kind: 'reload', config: grants.workerConfig, grants: [] }, RELOAD_MS)),
+    );
+    const failures = answers.flatMap((answer) => {
+      // A worker that died meanwhile starts with the newest configuration.
+      if (answer.status === 'rejected') return isGone(answer.reason) ? [] : [String(answer.reason)];
+      return answer.value.kind === 'reloaded' && answer.value.error !== undefined ? [answer.value.error] : [];
+    });
+    if (failures.length > 0) throw new GatewayError('CONFIG_INVALID', { failures }, { message: failures.join('; ') });
+  }
+
+  /** What moves is let go of first, and has a new owner or new keys only then. */
+  async #moveAccounts({ supervisor, former, next, diff }: Move): Promise<void> {
+    const { table } = this.parts;
+    const removed = diff.accountsRemoved as readonly AccountId[];
+    const before = table.ownership();
+    const after = partition(next.accountIds(), [...supervisor.active().keys()], before);
+    const moves = new Map(movesBetween(before, after));
+    for (const accountId of regranted(next, diff)) moves.set(accountId, after.get(accountId) ?? 0);
+    if (moves.size + removed.length === 0) return;
+    const leaving = new Map(
+      [...moves.keys(), ...removed].flatMap((accountId) => {
+        const slot = before.get(accountId);
+        return slot === undefined ? [] : [[accountId, slot] as const];
+      }),
+    );
+    const old = this.parts.table.table().assignments.filter(({ accountId }) => leaving.has(accountId));
+    await supervisor.release(leaving);
+    try {
+      const assignments = table.move(moves, removed);
+      await supervisor.grant(assignments, next);
+    } catch (cause) {
+      // Not written, so nothing has moved: the owners go on as before.
+      await supervisor.grant(old, former);
+      throw cause;
+    }
+    supervisor.announceOwnership();
+  }
+
+  /** The act is done or refused by now: a trail that fails here is said aloud and changes nothing. */
+  async #audit(subject: string, facts: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.parts.audit
+      .append({ kind: 'config-change', subject, facts: { action: 'reload', ...facts } })
+      .catch((cause: unknown) => this.parts.log.error({ cause }, 'reload not audited'));
+  }
+}
+
+/** Accounts with new keys; the master also when its stand-ins changed, whose keys travel with it. */
+function regranted(next: Grants, diff: ConfigDiff): readonly AccountId[] {
+  const rotated = diff.accountsRotated as readonly AccountId[];
+  const standIns = next.config.marketData.fallbackAccounts;
+  const concernsHub =
+    diff.changed.some((path) => path.startsWith('marketData.fallbackAccounts')) ||
+    rotated.some((accountId) => standIns.includes(accountId));
+  return concernsHub ? [...new Set([...rotated, MASTER_ACCOUNT_ID])] : rotated;
+}
+
+function isGone(cause: unknown): boolean {
+  return cause instanceof GatewayError && cause.code === 'PEER_GONE';
+}

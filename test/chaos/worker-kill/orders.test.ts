@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually, startGateway, type GatewayProcess } from '../../support/gateway-process.js';
+
+const KILLS = process.env['OPITIOS_LONG'] === '1' ? 100 : 3;
+const CALLERS = 6;
+/** A caller that hears nothing or a 503 repeats the same request under the same key, as the contract says. */
+const TRIES_MAX = 60;
+
+let gateway: GatewayProcess;
+beforeAll(async () => {
+  gateway = await startGateway({
+    accounts: 8,
+    workers: 2,
+    simulator: ['--rate', '100000'],
+    config: { alpaca: { rate_limit_per_minute: 100_000 } },
+  });
+}, 90_000);
+afterAll(() => gateway.stop(), 60_000);
+
+interface Placed {
+  readonly accountId: string;
+  readonly key: string;
+  readonly clientOrderId: string;
+  /** Statuses other than the last, `0` for a connection that broke. */
+  readonly statuses: readonly number[];
+}
+
+async function place(accountId: string, key: string): Promise<Placed> {
+  const body = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', limit_price: '1', time_in_force: 'day' };
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
+    const response = await gateway
+      .post(`/accounts/${accountId}/orders/stocks`, body, { 'idempotency-key': key })
+      .catch(() => undefined);
+    const text = (await response?.text().catch(() => undefined)) ?? '';
+    const status = text === '' ? 0 : (response?.status ?? 0);
+    statuses.push(status);
+    if (status === 201 || status === 202) {
+      const { client_order_id: clientOrderId = '' } = JSON.parse(text) as { readonly client_order_id?: string };
+      return { accountId, key, clientOrderId, statuses };
+    }
+    await sleep(50);
+  }
+  throw new TypeError(`${key} was never answered: ${statuses.join(' ')}`);
+}
+
+async function counters(): Promise<ReadonlyMap<string, number>> {
+  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  const names = new Set([...text.matchAll(/^# TYPE (\S+) counter$/gm)].map((match) => match[1]));
+  const samples = [...text.matchAll(/^([a-z_]+)(\{.*\})? (\S+)$/gm)];
+  return new Map(
+    samples
+      .filter(([, name = '']) => names.has(name) && !/^opitios_(?:process|nodejs)_/.test(name))
+      .map(([, name = '', labels = '', value]) => [name + labels, Number(value)]),
+  );
+}
+
+test(`${KILLS} kills under orders: none is lost or doubled, no caller is refused for a repetition of ours, no counter falls`, async () => {
+  const state = { done: false };
+  const placed: Placed[] = [];
+  const callers = Array.from({ length: CALLERS }, async (_, caller) => {
+    for (let turn = 0; !state.done; turn += 1) {
+      const accountId = gateway.accountIds[(turn * CALLERS + caller) % gateway.accountIds.length] ?? '';
+      placed.push(await place(accountId, `k-${caller}-${turn}`));
+    }
+  });
+  const fallen: string[] = [];
+  const scrapes = (async () => {
+    let before = await counters();
+    while (!state.done) {
+      await sleep(200);
+      const now = await counters();
+      for (const [name, value] of before) if ((now.get(name) ?? 0) < value) fallen.push(name);
+      before = now;
+    }
+  })();
+  const wholeMs: number[] = [];
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    await sleep(500);
+    const { workers } = await gateway.pool();
+    const victim = workers[kill % workers.length]?.slot ?? 0;
+    const killedAt = performance.now();
+    const pid = await gateway.signalWorker(victim, 'SIGKILL');
+    await eventually(async () => {
+      const { workers: now } = await gateway.pool();
+      return now.length === 2 && now.every((one) => one.state === 'ready' && one.pid !== pid);
+    }, 'the pool is whole again');
+    wholeMs.push(performance.now() - killedAt);
+  }
+  state.done = true;
+  await Promise.all([...callers, scrapes]);
+  wholeMs.sort((a, b) => a - b);
+  const at = (share: number): string => (wholeMs[Math.min(KILLS - 1, Math.floor(KILLS * share))] ?? 0).toFixed(0);
+  const unknown = placed.filter(({ statuses }) => statuses.at(-1) === 202).length;
+  process.stdout.write(
+    `${KILLS} kills, ${placed.length} orders (${unknown} answered 202): whole again p50 ${at(0.5)} ms, p99 ${at(0.99)} ms\n`,
+  );
+
+  expect(placed.length).toBeGreaterThan(CALLERS);
+  // 409 tells a caller that its own first request is still under way: only one whose connection broke may hear it.
+  const conflicts = placed.filter(
+    ({ statuses }) => statuses.includes(409) && !statuses.slice(0, statuses.indexOf(409)).includes(0),
+  );
+  expect(conflicts).toEqual([]);
+  expect(placed.filter(({ clientOrderId }) => clientOrderId === '')).toEqual([]);
+  expect([...new Set(fallen)]).toEqual([]);
+  // What was confirmed is at the venue. What was left unknown may be there too, under the id that its caller was told:
+  // nothing is there twice, and nothing that nobody was told of.
+  const atVenue = (await gateway.simulator.control.orders()).map(({ client_order_id }) => client_order_id);
+  const held = new Set(atVenue);
+  const told = new Set(placed.map(({ clientOrderId }) => clientOrderId));
+  const lost = placed.filter(({ statuses, clientOrderId }) => statuses.at(-1) === 201 && !held.has(clientOrderId));
+  expect(lost).toEqual([]);
+  expect(atVenue.filter((id) => !told.has(id))).toEqual([]);
+  expect(atVenue.length).toBe(held.size);
+  expect(told.size).toBe(placed.length);
+}, 900_000);
