@@ -174,6 +174,34 @@ export function startPrimaryProcess(
   });
 }
 
+export interface Restarted {
+  readonly primary: ChildProcess;
+  readonly url: string;
+  output(): string;
+  /** Drains it. */
+  stop(): Promise<void>;
+}
+
+/** Another primary on the same configuration and data, after the first one has ended. */
+export async function restartGateway(
+  gateway: GatewayProcess,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Restarted> {
+  const primary = startPrimaryProcess(gateway.configFile, environment);
+  const chunks: string[] = [];
+  for (const stream of [primary.stdout, primary.stderr])
+    stream?.on('data', (chunk: Buffer) => chunks.push(String(chunk)));
+  const output = (): string => chunks.join('');
+  const stop = (): Promise<void> => stopProcess(primary);
+  try {
+    const { port } = await readyPorts(primary, output);
+    return { primary, url: `http://127.0.0.1:${port}`, output, stop };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+}
+
 /** Waits until it holds, with a generous deadline. */
 export async function eventually(
   holds: () => Promise<boolean> | boolean,
