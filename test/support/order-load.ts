@@ -167,7 +167,7 @@ export class OrderLoad {
     const found = new Map<string, string[]>();
     for (const order of await this.#gateway.simulator.control.orders()) {
       const place = `${order['account_id']} ${Number(order['limit_price']).toFixed(2)}`;
-      found.set(place, [...(found.get(place) ?? []), String(order['client_order_id'])]);
+      found.set(place, [...(found.get(place) ?? []), order['client_order_id']]);
     }
     return found;
   }
