@@ -2,7 +2,13 @@
 import { afterEach, expect, test } from '@jest/globals';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/simulator.js';
 import type { BrokerSession } from '../../../src/workers/accounts/broker-session.js';
-import { answered, BrokerAccounts, postOrder, RESTING, type BrokerAccountsOptions } from '../../support/broker-accounts.js';
+import {
+  answered,
+  BrokerAccounts,
+  postOrder,
+  RESTING,
+  type BrokerAccountsOptions,
+} from '../../support/broker-accounts.js';
 import { eventually } from '../../support/eventually.js';
 import { GapFlow } from '../../support/gap-flow.js';
 import { aRandom } from '../../support/random.js';
@@ -94,7 +100,10 @@ test('lists from the mirror are the broker’s, order by order, for whatever fil
   for (let round = 0; round < 120; round += 1) {
     await flow.act(1);
     await eventually('the flow is heard', () => flow.isWhole(heard) && isSettled(session));
-    const query = filters.map((some) => random.pick(some)).filter((text) => text !== '').join('&');
+    const query = filters
+      .map((some) => random.pick(some))
+      .filter((text) => text !== '')
+      .join('&');
     const ours = await session.read({ resource: 'orders', query }, { fresh: false }, options);
     const theirs = await session.read({ resource: 'orders', query }, { fresh: true }, options);
     expect([query, ours.kind]).toEqual([query, theirs.kind]);
