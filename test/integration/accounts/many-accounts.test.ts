@@ -128,5 +128,5 @@ function isSettled(session: BrokerSession): boolean {
 }
 
 function named(list: readonly Record<string, unknown>[]): unknown {
-  return list.map(({ cancel_requested_at: _streamOnly, ...order }) => order);
+  return list.map((order) => ({ ...order, cancel_requested_at: null }));
 }
