@@ -18,6 +18,7 @@ import { EdgeService } from './edge-service.js';
 import { Exchange, carriedBy, carry } from './exchange.js';
 import { framingProblem } from './framing.js';
 import { Gate, type EdgeConfig } from './gate.js';
+import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.js';
 import { createServer, type TlsFiles, readTls } from './listener.js';
 import { ProxyTrust } from './proxy-trust.js';
 import { RequestIdSource } from './request-ids.js';
@@ -159,7 +160,10 @@ class Edge implements HttpEdge {
       onUpgrade: this.deps.onUpgrade,
     });
     server.on('clientError', (cause, socket) => refusals.clientError(cause, socket));
-    server.on('upgrade', (req, socket, head) => refusals.upgrade(req, socket, head));
+    server.on('upgrade', (req, socket, head) => {
+      if (asksForWebSocket(req)) refusals.upgrade(req, socket, head);
+      else ignoreUpgrade(server, req, socket, head);
+    });
     server.on('connect', (req, socket) => refusals.connect(req, socket));
     server.on('dropRequest', (req: IncomingMessage) => this.#traffic.countBare(req.method, 'unmatched', 503));
   }
