@@ -59,7 +59,7 @@ export const FRAMING_CASES: readonly (readonly [name: string, bytes: string, sta
   ['a target that is no path', 'GET api HTTP/1.1\r\nHost: a\r\n\r\n', 400],
   ['an unknown expectation', `${GET}Expect: tea\r\n\r\n`, 417],
   ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n', 405],
-  ['an upgrade of another address', `${GET}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`, 400],
+  ['an upgrade of another address', `${GET}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 400],
   ['bytes that are no request', '\u0016\u0003\u0001garbage\r\n\r\n', 400],
   ['a method nobody knows', 'FETCH / HTTP/1.1\r\nHost: a\r\n\r\n', 400],
 ];
