@@ -23,7 +23,10 @@ export function openApiDocument(routes: readonly Route[]): JsonSchema {
         "One door to many Alpaca accounts. Trading answers are Alpaca's own JSON; errors are RFC 9457 documents.",
     },
     servers: [{ url: '/' }],
-    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    tags: [...new Set(routes.map((route) => route.tag))].map((tag) => ({
+      name: tag,
+      'x-operations': namesOf(tag, routes),
+    })),
     paths,
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
@@ -38,6 +41,11 @@ export function openApiDocument(routes: readonly Route[]): JsonSchema {
     'x-general-problem-codes': GENERAL_PROBLEMS,
     'x-problems': Object.entries(PROBLEMS).map(([code, { status, title }]) => ({ code, status, title })),
   };
+}
+
+/** In the order of the table: the order of paths says nothing, because one path serves several groups. */
+function namesOf(tag: Route['tag'], routes: readonly Route[]): readonly string[] {
+  return routes.filter((route) => route.tag === tag).map((route) => route.name);
 }
 
 const problemSchema: JsonSchema = {

@@ -403,15 +403,20 @@ function isFileOfThisPage(operation) {
 }
 
 function draw(spec, streamSpec) {
-  const groups = spec.tags.map(({ name }) => ({
+  const groups = spec.tags.map(({ name, 'x-operations': order }) => ({
     title: name,
     id: name.toLowerCase().replaceAll(' ', '-'),
+    order,
     operations: [],
   }));
   for (const [path, verbs] of Object.entries(spec.paths)) {
     for (const verb of VERBS.filter((one) => verbs[one] && !isFileOfThisPage(verbs[one]))) {
       groups.find(({ title }) => title === verbs[verb].tags[0]).operations.push({ verb, path, operation: verbs[verb] });
     }
+  }
+  for (const { order, operations } of groups) {
+    const place = ({ operation }) => order.indexOf(operation.operationId);
+    operations.sort((one, other) => place(one) - place(other));
   }
   const main = document.querySelector('#main');
   main.replaceChildren(element('h1', {}, spec.info.title), start(spec));
@@ -482,11 +487,14 @@ function openNamed() {
     search('');
   }
   if (named.tagName === 'DETAILS') named.open = true;
-  named.scrollIntoView();
   for (const entry of document.querySelectorAll('nav a')) {
-    if (entry.hash === location.hash) entry.setAttribute('aria-current', 'true');
-    else entry.removeAttribute('aria-current');
+    if (entry.hash !== location.hash) entry.removeAttribute('aria-current');
+    else {
+      entry.setAttribute('aria-current', 'true');
+      entry.scrollIntoView({ block: 'nearest' });
+    }
   }
+  named.scrollIntoView();
 }
 
 function keys() {
