@@ -105,7 +105,7 @@ class BunyanLog implements LeveledLog {
     return false;
   }
 
-  /** The line bunyan would write; its three copies of a record were a tenth of what a cached quote costs. */
+  /** The line bunyan would write, without its copies of the record. */
   #text(fields: LogFields, event: string): string {
     const members = `${redactedMembersJson(fields)}${this.#members}`;
     const time = new Date(CLOCK.now()).toISOString();
