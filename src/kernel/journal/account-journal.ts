@@ -104,6 +104,7 @@ export class AccountJournal {
       all.push(...this.#fillWrites(fill));
     }
     const durable = this.#commit(all).finally(() => {
+      this.#ring.settle(event.seq);
       for (const fill of fills) this.#executionsUnderWay.delete(fill.executionId);
     });
     return { event, durable };

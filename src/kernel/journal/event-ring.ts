@@ -24,6 +24,7 @@ export class EventRing {
   readonly #ranges: EpochRange[];
   readonly #prefix: string;
   #held: number;
+  #settled: number;
 
   /** @throws GatewayError JOURNAL_BROKEN */
   constructor(
@@ -36,6 +37,7 @@ export class EventRing {
     this.#ranges = this.#load();
     if (this.#ranges.at(-1)?.epoch !== epoch) this.#ranges.push({ epoch, first: 1, last: 0 });
     this.#ranges.splice(0, this.#ranges.length - EPOCHS_REMEMBERED);
+    this.#settled = this.#current().last;
     this.#held = this.#ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
   }
 
@@ -45,9 +47,17 @@ export class EventRing {
     return { key, value: encodeRecord(key, this.#ranges) };
   }
 
+  /**
+   * The last event that `after` can tell. One that is numbered and still on its way to the disk is not counted: whoever
+   * began to listen from its place would never be told it.
+   */
   position(): EventPosition {
-    const current = this.#current();
-    return { epoch: current.epoch, seq: current.last };
+    return { epoch: this.#current().epoch, seq: this.#settled };
+  }
+
+  /** The event's commit has ended, well or not. */
+  settle(seq: number): void {
+    this.#settled = Math.max(this.#settled, seq);
   }
 
   /** Numbers the event and says what to commit for it; the oldest makes room in the same commit. */

@@ -92,7 +92,13 @@ async function expectAllTold(all: readonly OrderStreamReader[], before: Readonly
   await eventually(async () => (await missing()) === 0, 'every execution is told to every reader', 30_000).catch(
     async (cause: unknown) => {
       const ids = new Set(await executed());
-      throw new Error(`${String(cause)}; missing ${await missing()} of ${ids.size}`);
+      const lost = all.map((reader) => {
+        const told = new Set(toldBy(reader));
+        return [...ids].filter((id) => !told.has(id));
+      });
+      throw new Error(
+        `${String(cause)}; of ${ids.size} executions these were not told to each reader: ${JSON.stringify(lost)}`,
+      );
     },
   );
   const ids = await executed();
