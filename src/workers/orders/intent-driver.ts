@@ -238,7 +238,7 @@ export class IntentDriver {
   /** The outcome is on disk before anybody is told (R12); while it cannot be written, callers are told `unknown`. */
   async #settle(): Promise<void> {
     const { ports, session, stopped } = this.context;
-    if (this.live.verdict.state === 'ACKED' && this.#attemptUnderWay) await this.#waitForEvidence(ANSWER_GRACE_MS);
+    if (this.live.verdict.state === 'ACKED') await this.#graceForAnswer();
     for (;;) {
       if (this.#isStopped()) return;
       const outcome = outcomeOf(this.live.verdict, this.live.intent, ports.clock.now());
@@ -291,6 +291,15 @@ export class IntentDriver {
     if (outcome.brokerOrderId === undefined || order === undefined || isTerminalOrder(order)) return;
     const unwanted = outcome.state === 'ACKED_LATE' && this.live.intent.onLate === 'cancel';
     if (unwanted || this.live.intent.cancelRequested) this.context.cancelKnown(this.live, outcome.brokerOrderId);
+  }
+
+  /** An order that ends at once brings several events before its answer: none of them is what is waited for. */
+  async #graceForAnswer(): Promise<void> {
+    const { clock } = this.context.ports;
+    const end = clock.monotonicMs() + ANSWER_GRACE_MS;
+    while (this.#attemptUnderWay && !this.#isStopped() && clock.monotonicMs() < end) {
+      await this.#waitForEvidence(end - clock.monotonicMs());
+    }
   }
 
   async #waitForEvidence(ms: number): Promise<void> {
