@@ -1,35 +1,14 @@
 /** A thousand accounts over several workers: each answers as itself through every one of them. */
 import { afterEach, expect, test } from '@jest/globals';
-import { Pool } from 'undici';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import { KeepAliveClients } from '../support/keep-alive-clients.js';
 
 let gateway: GatewayProcess | undefined;
-const open: Pool[] = [];
+const keepAlive = new KeepAliveClients();
 afterEach(async () => {
-  for (const client of open.splice(0)) await client.destroy();
+  await keepAlive.close();
   await gateway?.stop();
 }, 60_000);
-
-interface Answered {
-  readonly status: number;
-  readonly text: string;
-}
-
-/** Keep-alive connections, each on whichever worker accepted it. */
-async function clientsOf(
-  running: GatewayProcess,
-  count: number,
-): Promise<readonly ((path: string) => Promise<Answered>)[]> {
-  const headers = { authorization: `Bearer ${await running.token()}` };
-  return Array.from({ length: count }, () => {
-    const client = new Pool(running.url, { connections: 1, pipelining: 1 });
-    open.push(client);
-    return async (path: string) => {
-      const { statusCode, body } = await client.request({ path: `/api/v1${path}`, method: 'GET', headers });
-      return { status: statusCode, text: await body.text() };
-    };
-  });
-}
 
 test.each([2, 4])(
   'over %i workers each of 1000 accounts answers as itself on every connection, and ownership is even',
@@ -42,7 +21,7 @@ test.each([2, 4])(
     expect(Math.max(...owned) - Math.min(...owned)).toBeLessThanOrEqual(1);
 
     // Enough connections that each worker holds some of them.
-    const clients = await clientsOf(running, workers * 2);
+    const clients = await keepAlive.of(running, workers * 2);
     const numbers = new Map<string, unknown>();
     await Promise.all(
       clients.map(async (ask) => {

@@ -1,40 +1,19 @@
 /** Readers over a pool of workers: how many connections they cost, and what a kill costs them. */
 import { afterEach, expect, test } from '@jest/globals';
-import { Pool } from 'undici';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import { KeepAliveClients, type Answered } from '../support/keep-alive-clients.js';
 
 let gateway: GatewayProcess | undefined;
-const open: Pool[] = [];
+const keepAlive = new KeepAliveClients();
 afterEach(async () => {
-  for (const client of open.splice(0)) await client.destroy();
+  await keepAlive.close();
   await gateway?.stop();
 }, 60_000);
-
-interface Answered {
-  readonly status: number;
-  readonly text: string;
-}
-
-/** Keep-alive connections, each on whichever worker accepted it. */
-async function clientsOf(
-  running: GatewayProcess,
-  count: number,
-): Promise<readonly ((path: string) => Promise<Answered>)[]> {
-  const headers = { authorization: `Bearer ${await running.token()}` };
-  return Array.from({ length: count }, () => {
-    const client = new Pool(running.url, { connections: 1, pipelining: 1 });
-    open.push(client);
-    return async (path: string) => {
-      const { statusCode, body } = await client.request({ path: `/api/v1${path}`, method: 'GET', headers });
-      return { status: statusCode, text: await body.text() };
-    };
-  });
-}
 
 test('10 000 reads over 200 accounts open no connection to the broker', async () => {
   gateway = await startGateway({ accounts: 200, workers: 2, simulator: ['--rate', '100000'] });
   const running = gateway;
-  const clients = await clientsOf(running, 20);
+  const clients = await keepAlive.of(running, 20);
   const before = await running.simulator.control.counters();
   let next = 0;
   const failed: string[] = [];
@@ -61,7 +40,7 @@ test('kill -9 of a worker under 50 clients: nobody hangs, the pool is whole agai
   const running = gateway;
   const before = await running.pool();
   const others = new Set(before.accounts.filter(({ owner }) => owner !== 0).map(({ account_id }) => account_id));
-  const clients = await clientsOf(running, 50);
+  const clients = await keepAlive.of(running, 50);
   const seen = { done: false, answers: 0, cut: 0, wrong: [] as string[] };
   const readers = clients.map(async (ask, n) => {
     for (let turn = n; !seen.done; turn += 1) {
