@@ -10,7 +10,6 @@ import { readShape } from '../../src/kernel/auth/token-shape.js';
 import { configSchema } from '../../src/kernel/config/schema.js';
 import { validate } from '../../src/kernel/config/validate.js';
 import { isMapping, parseYaml } from '../../src/kernel/config/yaml.js';
-import { GatewayError } from '../../src/kernel/domain/errors.js';
 import { encodeFrame, FrameReader, type Frame } from '../../src/kernel/ipc/frame.js';
 import { decodeRecord, encodeRecord } from '../../src/kernel/journal/record-codec.js';
 import { rawElements, rawMembers } from '../../src/kernel/runtime/raw-json.js';
@@ -21,61 +20,12 @@ import { parseJsonText } from '../../src/workers/http/json-text.js';
 import { parseQuery } from '../../src/workers/http/query-text.js';
 import { normalizeSymbol } from '../../src/workers/market-data/symbols.js';
 import { parseClientMessage } from '../../src/workers/streams/client-message.js';
+import { anyText, expectThat, json, near, objectOf, orRefused } from './fuzz-arbitraries.js';
+import { BROKER_PROPERTIES } from './fuzz-broker-targets.js';
 
 export interface FuzzTarget {
   readonly name: string;
   readonly property: fc.IRawProperty<unknown>;
-}
-
-/** A promise of a parser that did not hold. */
-function expectThat(holds: boolean, what: string): void {
-  if (!holds) throw new TypeError(what);
-}
-
-/** What the parser returns; undefined when it refused with an error of ours. Any other error goes on. */
-function orRefused<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch (cause) {
-    if (cause instanceof GatewayError) return undefined;
-    throw cause;
-  }
-}
-
-const anyText = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.string({ unit: 'grapheme', maxLength: 80 }));
-const json = fc.json({ maxDepth: 6 });
-
-/** A good text with a piece cut out, put in or doubled. */
-function near(good: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  const change = fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    cut: fc.nat({ max: 8 }),
-    put: fc.oneof(
-      fc.constant(''),
-      fc.string({ unit: 'binary', maxLength: 6 }),
-      fc.constantFrom('"', '\\', '{', ']', ',', '\0', '\n', '.'),
-    ),
-  });
-  return fc.tuple(good, fc.array(change, { maxLength: 3 })).map(([text, changes]) =>
-    changes.reduce((kept, { at, cut, put }) => {
-      const index = Math.floor(at * kept.length);
-      return kept.slice(0, index) + put + kept.slice(index + cut);
-    }, text),
-  );
-}
-
-/** An object of these names, some absent, with values of every kind. */
-function objectOf(names: readonly string[]): fc.Arbitrary<Record<string, unknown>> {
-  const value = fc.oneof(
-    fc.jsonValue({ maxDepth: 2 }),
-    fc.constantFrom('*', 'read', 'AAPL', 'account_001', 1e308, -1, 0.5, '', null),
-    fc.array(fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom('read', 'AAPL', '*', 'account_001')), {
-      maxLength: 5,
-    }),
-  );
-  return fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.constantFrom('__proto__', 'constructor', 'x')), value, {
-    maxKeys: 8,
-  });
 }
 
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');
@@ -293,4 +243,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = Object.entries({
   journalRecords,
   journalBytes,
   logTexts,
+  ...BROKER_PROPERTIES,
 }).map(([name, property]) => ({ name, property: property }));
