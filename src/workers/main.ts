@@ -3,6 +3,7 @@ import { createLog } from '../kernel/telemetry/bunyan-log.js';
 import { METRICS } from '../kernel/telemetry/catalogue.js';
 import { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import { SystemClock } from '../kernel/runtime/system-clock.js';
+import { silentTracer, type Tracer } from '../kernel/runtime/tracer.js';
 import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
 import { runTask } from '../threads/run-task.js';
@@ -21,7 +22,10 @@ const crash = crashPointsFrom(
   clock,
   () => process.kill(process.pid, 'SIGKILL'), // prettier-ignore
 );
+/** The last spans get this long: after it the primary would kill what is left. */
+const FLUSH_MS = 1_500;
 let parts: WorkerParts | undefined;
+let closeTracer = (): Promise<void> => Promise.resolve();
 let isLeaving = false;
 /** What is asked of a worker whose parts are being built waits for them. */
 let built: Promise<void> | undefined;
@@ -47,7 +51,8 @@ send({ kind: 'hello' });
 
 async function begin(message: StartMessage, socket: unknown): Promise<void> {
   log.setLevel((message.config as GatewayConfig).log.level);
-  const env = { clock, log: log, meter, send, pid: process.pid, crash, runTask };
+  const tracer = await tracerFor(message);
+  const env = { clock, log: log, meter, tracer, send, pid: process.pid, crash, runTask };
   const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
   built = WorkerParts.build(message, { ...env, threadsEntry }).then((all) => void (parts = all));
   await built;
@@ -60,7 +65,19 @@ async function leave(message: Extract<PrimaryMessage, { readonly kind: 'drain' }
   if (isLeaving) return;
   isLeaving = true;
   await parts?.handle(message);
+  await closeTracer();
   process.exit(0);
+}
+
+/** The SDK is loaded only where somebody wants its spans. */
+async function tracerFor({ slot, config }: StartMessage): Promise<Tracer> {
+  const { telemetry, cluster } = config as GatewayConfig;
+  if (telemetry.otlpEndpoint === undefined) return silentTracer;
+  const { OtelTracer } = await import('../kernel/telemetry/otel-tracer.js');
+  const resource = { 'service.instance.id': cluster.instanceId, 'opitios.slot': slot, 'process.pid': process.pid };
+  const tracer = new OtelTracer({ endpoint: telemetry.otlpEndpoint, ratio: telemetry.traceRatio, resource });
+  closeTracer = () => Promise.race([tracer.close(), clock.sleep(FLUSH_MS)]);
+  return tracer;
 }
 
 function fail(cause: unknown): void {

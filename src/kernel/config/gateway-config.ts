@@ -22,7 +22,11 @@ export interface GatewayConfig {
   readonly marketData: MarketDataConfig;
   readonly streams: StreamsConfig;
   readonly limits: LimitsConfig;
-  readonly telemetry: { readonly otlpEndpoint?: string; readonly webhooks: readonly WebhookConfig[] };
+  readonly telemetry: {
+    readonly otlpEndpoint?: string;
+    readonly traceRatio: number;
+    readonly webhooks: readonly WebhookConfig[];
+  };
   /** Journal and audit live here; absolute. */
   readonly dataDir: string;
   readonly log: { readonly level: LogLevel };

@@ -124,6 +124,11 @@ const limits = section({
 
 const telemetry = section({
   otlp_endpoint: url('OTLP/HTTP collector for traces, e.g. http://127.0.0.1:4318/v1/traces.', 'http', 'https'),
+  trace_ratio: Joi.number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .description('Share of the traces that begin here and are recorded; a caller that decided counts before it.'),
   webhooks: Joi.array()
     .items(
       Joi.object({

@@ -3,6 +3,7 @@
  * assembly, without its models, retries and timeouts. Bytes go in and come out untouched.
  */
 import { trading } from '@alpacahq/alpaca-trade-api';
+import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { BrokerPool, Exchange, ExchangeResult } from './broker-pool.js';
 
 export interface KeyPair {
@@ -16,7 +17,12 @@ export class BrokerWire {
   readonly #api: PassThroughApi;
 
   /** @throws TypeError when a half of the key pair is empty: the SDK would fall back to the process's environment. */
-  constructor(pool: BrokerPool, origin: string, keys: KeyPair) {
+  constructor(
+    pool: BrokerPool,
+    origin: string,
+    keys: KeyPair,
+    private readonly tracer: Tracer = silentTracer,
+  ) {
     if (keys.keyId === '' || keys.secretKey === '') throw new TypeError('a key pair has two halves');
     this.#api = new PassThroughApi(
       new trading.Configuration({
@@ -31,7 +37,15 @@ export class BrokerWire {
 
   /** One attempt. Never rejects. */
   send(call: WireCall): Promise<ExchangeResult> {
-    return this.#api.run(call);
+    const { method, path, headers } = call;
+    return traced(this.tracer, ['client', `broker ${method}`, headers?.['traceparent']], async (span) => {
+      if (span === undefined) return this.#api.run(call);
+      const result = await this.#api.run({ ...call, headers: { ...headers, traceparent: span.traceparent } });
+      // Without its query: that may name symbols and order ids without end.
+      span.set({ 'http.request.method': method, 'url.path': path.split('?')[0], 'opitios.outcome': result.kind });
+      if (result.kind === 'answered') span.set({ 'http.response.status_code': result.status });
+      return result;
+    });
   }
 }
 

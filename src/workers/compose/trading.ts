@@ -11,6 +11,7 @@ import type { SlotJournal } from '../../kernel/journal/slot-journal.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import type { Tracer } from '../../kernel/runtime/tracer.js';
 import { BrokerSession } from '../accounts/broker-session.js';
 import { BrokerPool } from '../alpaca/broker-pool.js';
 import { BrokerWire } from '../alpaca/broker-wire.js';
@@ -28,6 +29,7 @@ export interface TradingParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
+  readonly tracer: Tracer;
   readonly marks: MarkSource;
   readonly fence: Fence;
   readonly crash: CrashPoints;
@@ -90,7 +92,7 @@ export class Trading {
 
   /** Not started: listeners first. */
   session(grant: AccountGrant): BrokerSession {
-    const { config, clock, log, meter } = this.parts;
+    const { config, clock, log, meter, tracer } = this.parts;
     const { endpoints } = config.alpaca;
     const origin = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
     const url = grant.paperTrading ? endpoints.streamTradingPaper : endpoints.streamTradingLive;
@@ -103,19 +105,22 @@ export class Trading {
         stream: { url, ...STREAM },
         budget: { limitPerMinute: config.alpaca.rateLimitPerMinute, ...BUDGET },
       },
-      { wire: new BrokerWire(this.#pool(origin), origin, keys), clock, log, meter, jitter: () => systemEntropy.next() },
+      {
+        wire: new BrokerWire(this.#pool(origin), origin, keys, tracer),
+        ...{ clock, log, meter, jitter: () => systemEntropy.next() },
+      },
     );
   }
 
   /** The market-data side of the master or of a stand-in. */
   upstream(grant: AccountGrant): UpstreamAccount {
-    const { config, clock } = this.parts;
+    const { config, clock, tracer } = this.parts;
     const { endpoints } = config.alpaca;
     const trading = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
     const keys = keysOf(grant);
     const wires = {
-      data: new BrokerWire(this.#pool(endpoints.data), endpoints.data, keys),
-      trading: new BrokerWire(this.#pool(trading), trading, keys),
+      data: new BrokerWire(this.#pool(endpoints.data), endpoints.data, keys, tracer),
+      trading: new BrokerWire(this.#pool(trading), trading, keys, tracer),
     };
     return {
       accountId: grant.accountId,

@@ -9,6 +9,7 @@ import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifie
 import type { PrimaryMessage, WorkerMessage, WorkerReport } from '../../kernel/ipc/control.js';
 import { SocketMesh } from '../../kernel/ipc/socket-mesh.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Tracer } from '../../kernel/runtime/tracer.js';
 import { tableDirectory } from '../../kernel/shared-memory/table-directory.js';
 import type { LeveledLog } from '../../kernel/telemetry/bunyan-log.js';
 import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
@@ -37,6 +38,7 @@ export interface WorkerEnvironment {
   readonly clock: Clock;
   readonly log: LeveledLog;
   readonly meter: PromMeter;
+  readonly tracer: Tracer;
   readonly send: (message: WorkerMessage) => void;
   readonly pid: number;
   readonly crash: CrashPoints;
@@ -76,7 +78,7 @@ export class WorkerParts {
   /** Everything built and joined; no account open, nothing listening to clients. */
   static async build(start: StartMessage, env: WorkerEnvironment): Promise<WorkerParts> {
     const config = start.config as GatewayConfig;
-    const { clock, log, meter } = env;
+    const { clock, log, meter, tracer } = env;
     const settings = { config, configured: configuredOf(config) };
     const ownership = new OwnershipView();
     ownership.apply(start.table);
@@ -88,20 +90,20 @@ export class WorkerParts {
       return answer?.kind === 'answer' ? answer.body : undefined;
     });
     const fence = new GrantFence();
-    const trading = await Trading.open({ config, slot, clock, log, meter, marks, fence, crash: env.crash });
+    const trading = await Trading.open({ config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash });
     const { desk } = trading;
     const local = new LocalAccounts(desk, () => ownership.changed());
     const reports = new SessionReports(mesh);
     const newKey = (): string | undefined =>
       settings.config.orders.requireIdempotencyKey ? undefined : uuidV7(clock.now(), systemEntropy);
     const configured = (): ReadonlySet<AccountId> => settings.configured;
-    const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter, newKey });
+    const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter, tracer, newKey });
     const events = new MeshOrderEvents({ mesh, desk, local, ownership, reports, clock });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
     const jitter = (): number => systemEntropy.next();
     const owned = new OwnedAccounts({ config, fence, trading, marketData, local, reports, clock, log, jitter });
-    const edge = { verifier, router, clock, log, meter };
+    const edge = { verifier, router, clock, log, meter, tracer };
     const streams = new StreamEdge({ ...edge, feed: marketData.feed, events, config: config.streams });
     const http = createHttpEdge({
       ...{ ...edge, admin, config: edgeConfig(settings) },
@@ -229,7 +231,7 @@ function buildMarketData(
   return new MarketData({
     settings: { ...alpaca, ...marketData, threads: cluster.threads },
     tableDirectory: tableDirectory({ base, instanceId: cluster.instanceId, bootPid: start.bootPid, sizeMb }),
-    ...{ mesh, clock: env.clock, log: env.log, meter: env.meter, hubSlot },
+    ...{ mesh, clock: env.clock, log: env.log, meter: env.meter, tracer: env.tracer, hubSlot },
     jitter: () => systemEntropy.next(),
     threadsEntry: env.threadsEntry,
     runTask: env.runTask,

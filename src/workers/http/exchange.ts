@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { Principal } from '../../kernel/domain/permissions.js';
+import type { Span } from '../../kernel/runtime/tracer.js';
 import type { Route } from './routes/route.js';
 
 export class Exchange {
@@ -20,6 +21,8 @@ export class Exchange {
   /** The connection ends with this answer. */
   mustClose = false;
   settled = false;
+  /** Only where traces are recorded. */
+  span: Span | undefined = undefined;
 
   constructor(
     readonly req: IncomingMessage,

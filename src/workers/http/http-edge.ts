@@ -11,6 +11,7 @@ import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import { silentTracer, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { MarketDataDoor } from '../market-data/market-data-door.js';
 import type { AccountRouter } from '../routing/account-router.js';
 import type { AdminDoor } from '../routing/admin-door.js';
@@ -40,6 +41,7 @@ export interface HttpEdgeDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
   /** For `/metrics` when `server.exposeMetrics`: the text of the whole instance. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** WebSocket upgrades of `/api/v1/stream`, already checked for framing, HTTPS and drain. */
@@ -74,12 +76,14 @@ class Edge implements HttpEdge {
   readonly #sender: AnswerSender;
   readonly #unmatched: Unmatched;
   readonly #app = express();
+  readonly #tracer: Tracer;
   #draining = false;
   #refusing = false;
   #closing: Promise<void> | undefined;
 
   constructor(private readonly deps: HttpEdgeDeps) {
     const { config, clock, log, meter } = deps;
+    this.#tracer = deps.tracer ?? silentTracer;
     const proxies = new ProxyTrust(config.server.trustProxy);
     const overTls = config.server.tls !== undefined || config.server.requireHttps;
     this.#traffic = new Traffic({ clock, log, meter, proxies });
@@ -169,7 +173,14 @@ class Edge implements HttpEdge {
   }
 
   #enter(req: http.IncomingMessage, res: http.ServerResponse): void {
-    const exchange = new Exchange(req, res, this.deps.clock.monotonicMs(), this.#ids.next(req.headers));
+    const span = this.#tracer.start('server', 'request', asText(req.headers['traceparent']));
+    const exchange = new Exchange(
+      req,
+      res,
+      this.deps.clock.monotonicMs(),
+      this.#ids.next(req.headers, span?.traceparent),
+    );
+    exchange.span = span;
     carry(req, exchange);
     carry(req.socket, exchange);
     this.#traffic.begin(exchange);
@@ -183,9 +194,13 @@ class Edge implements HttpEdge {
       this.#unmatched.answer(exchange, undefined);
       return;
     }
-    this.#app(req as express.Request, res as express.Response, (cause?: unknown) =>
-      this.#unmatched.answer(exchange, cause),
-    );
+    const serve = (): void => {
+      this.#app(req as express.Request, res as express.Response, (cause?: unknown) =>
+        this.#unmatched.answer(exchange, cause),
+      );
+    };
+    if (span === undefined) serve();
+    else this.#tracer.within(span, serve);
   }
 
   async #close(deadlineMs: number): Promise<void> {
@@ -207,6 +222,10 @@ class Edge implements HttpEdge {
     this.server.closeAllConnections();
     await closed;
   }
+}
+
+function asText(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
 }
 
 function expectationProblem(

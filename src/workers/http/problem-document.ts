@@ -4,14 +4,18 @@ import { STATUS_CODES } from 'node:http';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-export function problemDocument(problem: Problem, requestId: string): Record<string, unknown> {
+export function problemDocument(
+  problem: Problem,
+  ids: { readonly requestId: string; readonly traceId?: string },
+): Record<string, unknown> {
   return {
     type: `urn:opitios:problem:${problem.code}`,
     title: PROBLEMS[problem.code].title,
     status: problemStatus(problem),
     detail: problem.detail,
     code: problem.code,
-    request_id: requestId,
+    request_id: ids.requestId,
+    ...(ids.traceId === undefined ? {} : { trace_id: ids.traceId }),
     ...(problem.errors === undefined ? {} : { errors: problem.errors }),
     ...(problem.alpaca === undefined ? {} : { alpaca: problem.alpaca }),
     // Last word to the table: a further member cannot pass for the status or the code.
@@ -19,7 +23,7 @@ export function problemDocument(problem: Problem, requestId: string): Record<str
   };
 }
 
-const RESERVED = new Set(['type', 'title', 'status', 'detail', 'code', 'request_id', 'errors', 'alpaca']);
+const RESERVED = new Set(['type', 'title', 'status', 'detail', 'code', 'request_id', 'trace_id', 'errors', 'alpaca']);
 
 function withoutReserved(members: Problem['members']): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members ?? {}).filter(([name]) => !RESERVED.has(name)));
@@ -36,7 +40,7 @@ export function problemHeaders(problem: Problem): string[] {
 /** A whole HTTP answer for a socket whose request never became one. The connection ends with it. */
 export function rawProblem(problem: Problem, requestId: string): string {
   const status = problemStatus(problem);
-  const body = JSON.stringify(problemDocument(problem, requestId));
+  const body = JSON.stringify(problemDocument(problem, { requestId }));
   const pairs = problemHeaders(problem);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
   for (let index = 0; index < pairs.length; index += 2) head += `${pairs[index]}: ${pairs[index + 1]}\r\n`;

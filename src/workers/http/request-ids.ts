@@ -12,7 +12,8 @@ export class RequestIdSource {
   readonly #pool = Buffer.alloc(POOL_BYTES);
   #used = POOL_BYTES;
 
-  next(headers: IncomingHttpHeaders): RequestIds {
+  /** @param traced the trace context of a recorded span: the ids follow it */
+  next(headers: IncomingHttpHeaders, traced?: string): RequestIds {
     // One call into the random source serves 512 requests.
     if (this.#used === POOL_BYTES) {
       randomFillSync(this.#pool);
@@ -21,11 +22,13 @@ export class RequestIdSource {
     const fresh = this.#pool.toString('hex', this.#used, this.#used + 24);
     this.#used += 24;
     const given = headers['x-request-id'];
+    const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : fresh.slice(0, 32);
+    if (traced !== undefined) return { requestId, traceId: traced.slice(3, 35), traceparent: traced };
     const parent = headers['traceparent'];
     const trace = typeof parent === 'string' ? TRACEPARENT.exec(parent) : null;
     const traceId = trace?.[1] ?? fresh.slice(0, 32);
     return {
-      requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : fresh.slice(0, 32),
+      requestId,
       traceId,
       traceparent: `00-${traceId}-${fresh.slice(32)}-${trace?.[2] ?? '00'}`,
     };

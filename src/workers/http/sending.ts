@@ -66,7 +66,7 @@ export class AnswerSender implements Sender {
     exchange.problemCode = problem.code;
     const headers = this.#commonHeaders(exchange, false);
     headers.push(...problemHeaders(problem));
-    const body = Buffer.from(JSON.stringify(problemDocument(problem, exchange.ids.requestId)));
+    const body = Buffer.from(JSON.stringify(problemDocument(problem, exchange.ids)));
     this.#write(exchange, problemStatus(problem), headers, body);
   }
 

@@ -59,7 +59,8 @@ class RouteServer {
     }
     if (this.route.quick !== undefined && this.#quick(exchange, path)) return;
     this.#run(exchange, path).catch((cause: unknown) => {
-      log.error({ cause, requestId: exchange.ids.requestId, route: this.route.template }, 'request failed');
+      const { requestId, traceId } = exchange.ids;
+      log.error({ cause, requestId, traceId, route: this.route.template }, 'request failed');
       sender.problem(exchange, {
         code: 'internal-error',
         detail: 'The request failed inside the gateway; quote the request id.',

@@ -2,6 +2,7 @@
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Labels, Meter } from '../../kernel/runtime/meter.js';
+import type { Span } from '../../kernel/runtime/tracer.js';
 import type { Exchange } from './exchange.js';
 import type { ProxyTrust } from './proxy-trust.js';
 
@@ -12,6 +13,19 @@ export const SHED_TOTAL = 'opitios_http_shed_total';
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT', 'OPTIONS']);
 /** The client left before there was an answer. */
 const CLIENT_CLOSED = 499;
+
+/** Named by its route, which is not known when it begins. */
+function endSpan(span: Span, route: string, exchange: Exchange, status: number): void {
+  span.set({
+    'http.request.method': exchange.req.method,
+    'http.route': route,
+    'http.response.status_code': status,
+    'opitios.request_id': exchange.ids.requestId,
+    'opitios.account': exchange.accountId,
+    'opitios.problem': exchange.problemCode,
+  });
+  span.end(status >= 500 ? (exchange.problemCode ?? String(status)) : undefined);
+}
 
 export class Traffic {
   readonly #labels = new Map<string, Labels>();
@@ -54,6 +68,7 @@ export class Traffic {
     this.deps.meter.count(REQUESTS_TOTAL, this.#requestLabels(exchange.req.method, route, status));
     this.#observe(route, exchange, totalMs);
     this.#log(route, exchange, status, totalMs);
+    if (exchange.span !== undefined) endSpan(exchange.span, route, exchange, status);
   }
 
   #observe(route: string, exchange: Exchange, totalMs: number): void {

@@ -5,6 +5,7 @@
  */
 import { Piscina } from 'piscina';
 import { GatewayError } from '../../kernel/domain/errors.js';
+import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { ResultOf, RunTask, Task } from '../../threads/tasks.js';
 
 export interface RunOptions {
@@ -27,6 +28,7 @@ export interface BatchOptions {
   readonly entry: string;
   /** Tasks waiting for a thread; one more is refused. */
   readonly queueMax: number;
+  readonly tracer?: Tracer;
 }
 
 export function createBatch(options: BatchOptions, runInline: RunTask): Batch {
@@ -81,7 +83,13 @@ export class PooledBatch implements Batch {
 
   async run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>> {
     if (options.light) return this.#inline.run(task, options);
-    await this.#takeTurn(options.signal);
+    return traced(this.options.tracer ?? silentTracer, ['internal', `thread ${task.kind}`], () =>
+      this.#inThread(task, options.signal),
+    );
+  }
+
+  async #inThread<T extends Task>(task: T, signal: AbortSignal | undefined): Promise<ResultOf<T>> {
+    await this.#takeTurn(signal);
     try {
       const running: Promise<unknown> = this.#pool.run(task, { transferList: transfersOf(task) });
       return (await running) as ResultOf<T>;

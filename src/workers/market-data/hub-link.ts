@@ -6,6 +6,7 @@ import { GatewayError } from '../../kernel/domain/errors.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Mesh, MeshMessage } from '../../kernel/ipc/mesh.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
+import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { HubReply, HubRequest } from './hub-protocol.js';
 
 /** How long a caller waits for a hub that is being replaced, at most. */
@@ -25,6 +26,7 @@ export interface LocalHub {
 export interface HubLinkParts {
   readonly mesh: Mesh;
   readonly clock: Clock;
+  readonly tracer?: Tracer;
   /** Slot of the master's owner, as the ownership table has it now. */
   readonly hubSlot: () => number | undefined;
   readonly localHub: () => LocalHub | undefined;
@@ -66,7 +68,11 @@ export class HubLink {
     }
     const startedAt = this.parts.clock.monotonicMs();
     const options = { deadlineMs, ...(signal !== undefined && { signal }) };
-    const message = await this.parts.mesh.call(slot, 'market-data', { header: request }, options);
+    const message = await traced(this.parts.tracer ?? silentTracer, ['client', 'mesh ask'], (span) => {
+      span?.set({ 'opitios.request': request.op, 'opitios.owner': slot });
+      const header = span === undefined ? request : { ...request, traceparent: span.traceparent };
+      return this.parts.mesh.call(slot, 'market-data', { header }, options);
+    });
     const answer = unpack(message);
     return answer === undefined ? undefined : { ...answer, meshMs: this.parts.clock.monotonicMs() - startedAt };
   }

@@ -15,6 +15,11 @@ export type HubRequest =
     }
   | { readonly op: 'body'; readonly request: BodyRequest; readonly gzip: boolean };
 
+/** Beside a request whose caller records its trace. */
+export interface Traced {
+  readonly traceparent?: string;
+}
+
 export type HubReply =
   /** The rest of the symbols can be read in the shared table now. */
   | {

@@ -7,6 +7,7 @@ import { QuoteTable } from '../../kernel/shared-memory/quote-table.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { Task, TaskResult } from '../../threads/tasks.js';
 import { createBatch, type Batch } from './batch.js';
 import { BodyFiles } from './body-files.js';
@@ -14,7 +15,7 @@ import { decodeRecords } from './fan-out.js';
 import { FeedClient } from './feed-client.js';
 import { MarketDataHub, type HubSettings } from './hub.js';
 import { HubLink } from './hub-link.js';
-import type { HubReply, HubRequest, SubscriptionRequest } from './hub-protocol.js';
+import type { HubReply, HubRequest, SubscriptionRequest, Traced } from './hub-protocol.js';
 import { LiveSymbolsView } from './live-symbols.js';
 import type { MarketDataDoor } from './market-data-door.js';
 import type { MarketDataFeed } from './market-data-feed.js';
@@ -35,6 +36,7 @@ export interface MarketDataParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
   /** In [0, 1). */
   readonly jitter: () => number;
   /** Slot of the worker that owns the master account, by the ownership table; undefined while nobody does. */
@@ -74,6 +76,7 @@ export class MarketData {
         threads: settings.threads,
         entry: parts.threadsEntry,
         queueMax: settings.threads * THREAD_QUEUE_PER_THREAD,
+        ...(parts.tracer !== undefined && { tracer: parts.tracer }),
       },
       (task) => parts.runTask(task, () => table),
     );
@@ -166,8 +169,13 @@ export class MarketData {
     await this.#table.close();
   }
 
-  async #answer(request: HubRequest): Promise<{ readonly header: HubReply; readonly body?: Uint8Array }> {
-    return this.#hub === undefined ? { header: { op: 'not-hub' } } : this.#hub.answer(request, false);
+  #answer(request: HubRequest & Traced): Promise<{ readonly header: HubReply; readonly body?: Uint8Array }> {
+    const hub = this.#hub;
+    if (hub === undefined) return Promise.resolve({ header: { op: 'not-hub' } });
+    const { traceparent } = request;
+    if (traceparent === undefined) return hub.answer(request, false);
+    const { tracer = silentTracer } = this.parts;
+    return traced(tracer, ['server', 'mesh serve', traceparent], () => hub.answer(request, false));
   }
 
   #heard(request: SubscriptionRequest, from: number): void {

@@ -9,6 +9,7 @@
  */
 import type { AccountSession, BrokerReply } from '../accounts/account-session.js';
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';
+import { traceIdOf } from '../../kernel/runtime/tracer.js';
 import type { OutcomeRecord } from '../../kernel/journal/records.js';
 import { outcomeOf } from './answers.js';
 import { classifyReply } from './core/classify.js';
@@ -151,7 +152,7 @@ export class IntentDriver {
   }
 
   async #lookUp(): Promise<void> {
-    const { session, ports, heard } = this.context;
+    const { session, ports, heard, traceparent } = this.context;
     const mirrored = session.mirror.orderByClientOrderId(this.live.clientOrderId);
     if (mirrored !== undefined) this.live.noteOrder(mirrored, 'list');
     if (this.#isFinal()) return;
@@ -160,6 +161,7 @@ export class IntentDriver {
       path: `/v2/orders:by_client_order_id?client_order_id=${encodeURIComponent(this.live.clientOrderId)}`,
       lane: 'lookup',
       deadlineMs: LOOKUP_DEADLINE_MS,
+      ...(traceparent === undefined ? {} : { traceparent }),
     });
     heard(reply);
     if (reply.kind !== 'answered') return;
@@ -309,6 +311,6 @@ export class IntentDriver {
 
   #fields(): Readonly<Record<string, unknown>> {
     const { accountId, clientOrderId, requestId } = this.live.intent;
-    return { accountId, clientOrderId, requestId };
+    return { accountId, clientOrderId, requestId, traceId: traceIdOf(this.context.traceparent) };
   }
 }

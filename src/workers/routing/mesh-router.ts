@@ -10,6 +10,7 @@ import type { ProblemCode } from '../../kernel/domain/problem.js';
 import type { Mesh, MeshMessage } from '../../kernel/ipc/mesh.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import { unknownAnswer } from '../orders/answers.js';
 import { submittedOrderId } from '../orders/order-id.js';
 import type { AccountRouter, RoutedAnswer } from './account-router.js';
@@ -26,6 +27,7 @@ export interface MeshRouterParts {
   readonly configured: () => ReadonlySet<AccountId>;
   readonly clock: Clock;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
   /** A key for a request that came without one and crosses the mesh; undefined where callers must bring their own. */
   readonly newKey: () => string | undefined;
 }
@@ -45,7 +47,10 @@ interface Routed {
 }
 
 export class MeshRouter implements AccountRouter {
+  readonly #tracer: Tracer;
+
   constructor(private readonly parts: MeshRouterParts) {
+    this.#tracer = parts.tracer ?? silentTracer;
     parts.mesh.onCall('account', (message) => this.#serve(message.header as Routed));
     parts.mesh.onPeer(() => parts.ownership.changed());
   }
@@ -114,7 +119,10 @@ export class MeshRouter implements AccountRouter {
       ...(isRead && signal !== undefined && { signal }),
     };
     try {
-      const reply = await mesh.call(owner.slot, 'account', { header: routed }, options);
+      const reply = await traced(this.#tracer, ['client', 'mesh ask', routed.context.traceparent], (span) => {
+        span?.set({ 'opitios.request': routed.request.kind, 'opitios.owner': owner.slot });
+        return mesh.call(owner.slot, 'account', { header: underSpan(routed, span?.traceparent) }, options);
+      });
       const told = reply.header as OwnerTold;
       if (told.kind === 'not-owner') return undefined;
       const totalMs = clock.monotonicMs() - startedAt;
@@ -154,7 +162,14 @@ export class MeshRouter implements AccountRouter {
     return idempotencyKey === undefined ? request : ({ ...request, idempotencyKey } as AccountRequest);
   }
 
-  async #serve({ request, context }: Routed): Promise<MeshMessage> {
+  #serve(asked: Routed): Promise<MeshMessage> {
+    return traced(this.#tracer, ['server', 'mesh serve', asked.context.traceparent], (span) => {
+      span?.set({ 'opitios.request': asked.request.kind, 'opitios.slot': this.parts.mesh.slot });
+      return this.#serveHere(underSpan(asked, span?.traceparent));
+    });
+  }
+
+  async #serveHere({ request, context }: Routed): Promise<MeshMessage> {
     const { clock, local } = this.parts;
     const startedAt = clock.monotonicMs();
     const running = local.execute(request, context);
@@ -183,6 +198,10 @@ export class MeshRouter implements AccountRouter {
   #count(way: 'local' | 'mesh' | 'unavailable'): void {
     this.parts.meter.count('opitios_routed_requests_total', { way });
   }
+}
+
+function underSpan(routed: Routed, traceparent: string | undefined): Routed {
+  return traceparent === undefined ? routed : { ...routed, context: { ...routed.context, traceparent } };
 }
 
 /** After an interruption this is our own earlier attempt. */
