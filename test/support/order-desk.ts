@@ -95,6 +95,8 @@ export class ScriptedSession implements AccountSession {
   readonly openOrders_: Record<string, unknown>[] = [];
   readonly mirrored = new Map<string, Readonly<Record<string, unknown>>>();
   readonly mirror: MirrorView;
+  /** What the desk gave with each order that it noted. */
+  readonly notedTexts: (string | undefined)[] = [];
   inSync = true;
   #listeners = new Set<(update: TradeUpdate) => void>();
 
@@ -154,7 +156,8 @@ export class ScriptedSession implements AccountSession {
     return Promise.resolve({ kind: 'problem', problem: { code: 'broker-unreachable', detail: '' } });
   }
 
-  noteOrder(order: Readonly<Record<string, unknown>>): void {
+  noteOrder(order: Readonly<Record<string, unknown>>, text?: string): void {
+    this.notedTexts.push(text);
     this.mirrored.set(String(order['client_order_id']), order);
   }
 

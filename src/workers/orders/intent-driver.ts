@@ -38,7 +38,7 @@ export interface DriverContext {
 }
 
 /** A slow answer is waited for this long before the search begins beside it. */
-const SLOW_ATTEMPT_MS = 1_000;
+const SLOW_ATTEMPT_MS = 500;
 /** The stream was faster than the answer: this long the answer's own bytes are waited for. */
 const ANSWER_GRACE_MS = 250;
 const LOOKUP_DEADLINE_MS = 5_000;
@@ -130,7 +130,9 @@ export class IntentDriver {
       ports.log.warn({ ...this.#fields(), detail: result.detail, attempt: number }, 'order outcome unknown');
     }
     this.#attemptUnderWay = false;
-    if (this.#lookups === 0) this.#unknownSince = ports.clock.monotonicMs();
+    this.#unknownSince = ports.clock.monotonicMs();
+    // What was looked up beside the attempt came too early to count: the search begins anew, dense again.
+    [this.#lookups, this.#misses] = [0, 0];
     this.live.note({ kind: 'attempt', attempt: number, result });
   }
 
@@ -246,8 +248,8 @@ export class IntentDriver {
       const outcome = outcomeOf(this.live.verdict, this.live.intent, ports.clock.now());
       if (await this.#record(outcome)) {
         ports.crash.reach('K5');
-        const { order } = this.live.verdict;
-        if (order !== undefined) session.noteOrder(order);
+        const { order, text } = this.live.verdict;
+        if (order !== undefined) session.noteOrder(order, text);
         ports.meter.count('opitios_order_outcomes_total', { state: outcome.state });
         this.live.settle(outcome);
         this.#cancelIfAsked(outcome);

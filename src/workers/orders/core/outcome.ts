@@ -38,6 +38,8 @@ export interface Verdict {
   readonly order?: BrokerOrder;
   /** The broker's own bytes of the answer to our attempt, when that was what proved it. */
   readonly body?: string;
+  /** The broker's own bytes of `order`, when an answer to our attempt brought it. */
+  readonly text?: string;
   readonly refusal?: Extract<AttemptResult, { kind: 'refused' }>;
   readonly notSent?: Extract<AttemptResult, { kind: 'not-sent' | 'throttled' }>;
 }
@@ -97,16 +99,19 @@ function positiveVerdict(
   late: boolean,
 ): Verdict | undefined {
   const orders: BrokerOrder[] = [];
+  const texts = new Map<BrokerOrder, string>();
   let body: string | undefined;
   for (const attempt of attempts) {
     if (attempt.kind !== 'accepted') continue;
     orders.push(attempt.order);
+    texts.set(attempt.order, attempt.body);
     body = attempt.body;
   }
   for (const piece of evidence) if (piece.kind === 'seen') orders.push(piece.order);
   const order = orders.reduce<BrokerOrder | undefined>(furthest, undefined);
   if (order === undefined) return undefined;
-  return { state: 'ACKED', late, order, ...(body === undefined ? {} : { body }) };
+  const text = texts.get(order);
+  return { state: 'ACKED', late, order, ...(body !== undefined && { body }), ...(text !== undefined && { text }) };
 }
 
 function negativeVerdict(attempts: readonly AttemptResult[]): Verdict {

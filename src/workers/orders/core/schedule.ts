@@ -1,7 +1,10 @@
 /** When an unknown outcome is looked up, resent or given up (R4, R10, R11). Pure: ages in, decisions out. */
 
-/** Milliseconds after the outcome became unknown; then every ten seconds with jitter. */
-export const LOOKUPS_AT_MS: readonly number[] = [0, 100, 250, 500, 1000, 2000, 4000];
+/** Milliseconds after the outcome became unknown; then every ten seconds with jitter. No step is much over a third of
+ *  the wait so far: an order that is shown late is found little later. */
+export const LOOKUPS_AT_MS: readonly number[] = [
+  0, 100, 250, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 11_000,
+];
 const LOOKUP_EVERY_MS = 10_000;
 const JITTER = 0.2;
 /** An abandoned intent is still looked for, seldom. */
