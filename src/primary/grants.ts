@@ -1,9 +1,13 @@
 /**
  * Opens secrets at the moment of a grant, for the one worker that will own the account, and keeps none. Workers get the
- * configuration without any account's secret.
+ * configuration without any account's secret, and with the files that every worker must have alike: a certificate that is
+ * replaced on the disk counts with the next reload, not with the next worker.
  */
+import { readFile } from 'node:fs/promises';
 import type { AuthPolicy } from '../kernel/auth/auth-policy.js';
-import type { AccountCredentials, GatewayConfig } from '../kernel/config/gateway-config.js';
+import { operatorTls } from '../kernel/config/checks.js';
+import type { AccountCredentials, GatewayConfig, TlsConfig } from '../kernel/config/gateway-config.js';
+import { withPem } from '../kernel/config/tls-files.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
 import type { Assignment } from '../kernel/ipc/ownership.js';
@@ -17,23 +21,36 @@ export class Grants {
     private readonly keyring: Keyring,
     /** What workers may know: no account's secret; the token secret opened, because every worker verifies. */
     readonly workerConfig: GatewayConfig,
+    /** HTTPS of the operator's door; undefined where it is plain HTTP on loopback, or a Unix socket. */
+    readonly operatorTls: TlsConfig | undefined,
   ) {
     const all = [config.masterAccount, ...config.tradingAccounts];
     this.#byId = new Map(all.map((account) => [account.accountId, account]));
   }
 
-  /** Opens the token secret and every account's once, so that a wrong key refuses the whole. @throws GatewayError SECRET_INVALID */
+  /**
+   * Opens the token secret and every account's once, so that a wrong key refuses the whole.
+   * @throws GatewayError SECRET_INVALID, CONFIG_INVALID
+   */
   static async open(config: GatewayConfig): Promise<Grants> {
     const keyring = await openKeyring(config.secrets);
-    const { secret } = config.auth;
-    const opened = secret === undefined ? undefined : await keyring.reveal(secret, AUTH_SECRET);
+    const { auth, server } = config;
+    const opened = auth.secret === undefined ? undefined : await keyring.reveal(auth.secret, AUTH_SECRET);
+    const publicKeyPem = auth.publicKeyFile === undefined ? undefined : await readFile(auth.publicKeyFile, 'utf8');
     const workerConfig: GatewayConfig = {
       ...config,
-      auth: { ...config.auth, ...(opened !== undefined && { secret: opened }) },
+      server: { ...server, ...(server.tls !== undefined && { tls: await withPem('server.tls', server.tls) }) },
+      auth: {
+        ...auth,
+        ...(opened !== undefined && { secret: opened }),
+        ...(publicKeyPem !== undefined && { publicKeyPem }),
+      },
       masterAccount: withoutSecrets(config.masterAccount),
       tradingAccounts: config.tradingAccounts.map(withoutSecrets),
     };
-    const grants = new Grants(config, keyring, workerConfig);
+    const tls = operatorTls(config);
+    const ofOperator = tls === undefined ? undefined : await withPem('admin.tls', tls);
+    const grants = new Grants(config, keyring, workerConfig, ofOperator);
     for (const account of grants.#byId.values()) await grants.#open(account, 0);
     return grants;
   }
@@ -42,6 +59,15 @@ export class Grants {
   get operatorPolicy(): AuthPolicy {
     const { admin, auth } = this.workerConfig;
     return admin.audience === undefined ? auth : { ...auth, audience: admin.audience };
+  }
+
+  /** The files that a change of should reload. */
+  files(): readonly string[] {
+    const { sourceFiles, auth, secrets, server } = this.config;
+    const named = [server.tls, this.operatorTls].flatMap((tls) => [tls?.certFile, tls?.keyFile, tls?.clientCaFile]);
+    const { keyFile, passphraseFile, previousKeyFile } = secrets;
+    const all = [...sourceFiles, ...named, auth.publicKeyFile, keyFile, passphraseFile, previousKeyFile];
+    return [...new Set(all.filter((file) => file !== undefined))];
   }
 
   accountIds(): readonly AccountId[] {

@@ -5,7 +5,7 @@
 import type { AuditLog } from '../kernel/audit/audit-log.js';
 import type { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
 import { diffConfig, type ConfigDiff } from '../kernel/config/diff-config.js';
-import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import type { GatewayConfig, TlsConfig } from '../kernel/config/gateway-config.js';
 import { GatewayError } from '../kernel/domain/errors.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
 import type { Meter } from '../kernel/runtime/meter.js';
@@ -39,6 +39,7 @@ const RELOAD_MS = 30_000;
 
 export class Reloader {
   supervisor: Supervisor | undefined;
+  operatorDoor: { reloadTls(tls: TlsConfig | undefined): void } | undefined;
   #waiting: Promise<ConfigDiff> | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -74,11 +75,12 @@ export class Reloader {
       const file = await this.parts.loadConfig();
       const diff = diffConfig(this.grantsNow.config, file);
       const next = await Grants.open(pinned(this.grantsNow.config, file));
+      const certificatesReplaced = isOther(this.grantsNow, next);
       if (!audit.healthy())
         throw new GatewayError('AUDIT_BROKEN', {}, { message: 'the audit trail cannot be written' });
       await supervisor.exclusively(() => this.#putInForce(supervisor, next, diff));
-      await this.#audit(subject, { result: 'applied', ...diff });
-      log.info({ ...diff, subject }, 'configuration reloaded');
+      await this.#audit(subject, { result: 'applied', ...diff, certificatesReplaced });
+      log.info({ ...diff, certificatesReplaced, subject }, 'configuration reloaded');
       meter.count('opitios_reloads_total', { result: 'applied' });
       return diff;
     } catch (cause) {
@@ -108,6 +110,7 @@ export class Reloader {
   async #tell(grants: Grants, workers: readonly WorkerProcess[]): Promise<void> {
     this.grantsNow = grants;
     await this.parts.verifier.reconfigure(grants.operatorPolicy);
+    this.operatorDoor?.reloadTls(grants.operatorTls);
     this.parts.log.setLevel(grants.config.log.level);
     const answers = await Promise.allSettled(
       workers.map((one) => one.ask({ kind: 'reload', config: grants.workerConfig, grants: [] }, RELOAD_MS)),
@@ -164,6 +167,12 @@ function regranted(next: Grants, diff: ConfigDiff): readonly AccountId[] {
     diff.changed.some((path) => path.startsWith('marketData.fallbackAccounts')) ||
     rotated.some((accountId) => standIns.includes(accountId));
   return concernsHub ? [...new Set([...rotated, MASTER_ACCOUNT_ID])] : rotated;
+}
+
+function isOther(former: Grants, next: Grants): boolean {
+  const pemOf = (grants: Grants): string =>
+    JSON.stringify([grants.workerConfig.server.tls?.pem, grants.operatorTls?.pem]);
+  return pemOf(former) !== pemOf(next);
 }
 
 function isGone(cause: unknown): boolean {

@@ -7,6 +7,7 @@ import type { AuditLog } from '../kernel/audit/audit-log.js';
 import { Checkpointer } from '../kernel/audit/checkpoint.js';
 import { AUDIT_DEFAULTS, openAuditLog } from '../kernel/audit/file-audit-log.js';
 import { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
+import { isLoopback } from '../kernel/config/checks.js';
 import { readEnvironment } from '../kernel/config/environment.js';
 import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import { loadConfig } from '../kernel/config/load-config.js';
@@ -47,7 +48,7 @@ export async function startPrimary(configFile: string): Promise<RunningPrimary> 
   const grants = await Grants.open(await load());
   const closers: (() => unknown)[] = [];
   try {
-    return await assemble({ configFile, load, grants, closers });
+    return await assemble({ load, grants, closers });
   } catch (cause) {
     for (const close of closers.reverse()) await close();
     throw cause;
@@ -55,13 +56,12 @@ export async function startPrimary(configFile: string): Promise<RunningPrimary> 
 }
 
 interface Assembly {
-  readonly configFile: string;
   readonly load: () => Promise<GatewayConfig>;
   readonly grants: Grants;
   readonly closers: (() => unknown)[];
 }
 
-async function assemble({ configFile, load, grants, closers }: Assembly): Promise<RunningPrimary> {
+async function assemble({ load, grants, closers }: Assembly): Promise<RunningPrimary> {
   const { config } = grants;
   const clock = new SystemClock();
   const log = createLog({ level: config.log.level, fields: { role: 'primary' } });
@@ -82,10 +82,7 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   const gateway = new Gateway({ table, audit, metrics, meter, clock, log }, reloader);
   const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter });
   gateway.supervise(supervisor);
-  const slots = supervisor.slots().slice(0, config.cluster.workers);
-  const known = new Set(grants.accountIds());
-  table.remove([...table.ownership().keys()].filter((accountId) => !known.has(accountId)));
-  table.move(partition(grants.accountIds(), slots, table.ownership()));
+  placeAccounts(table, grants, supervisor.slots().slice(0, config.cluster.workers));
   const admin = new AdminServer({
     verifier,
     readiness: () => gateway.readiness(),
@@ -93,10 +90,16 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
     execute: (request) => gateway.execute(request),
     executeAt: (request, subject) => gateway.executeAt(request, subject),
     requestId: randomUUID,
+    tls: grants.operatorTls,
+    // Off loopback whoever reads them shows a token: they tell of trading.
+    opensMetrics: config.admin.socket !== undefined || isLoopback(config.admin.host),
   });
   const adminPort = await admin.listen(config.admin);
   closers.push(() => admin.close());
-  closers.push(watchConfig(configFile, clock, () => void reloader.reload('file watch').catch(() => undefined)));
+  reloader.operatorDoor = admin;
+  closers.push(
+    watchConfig({ files: () => reloader.grants.files(), clock, log, changed: () => reloader.reload('file watch') }),
+  );
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -118,6 +121,13 @@ async function assemble({ configFile, load, grants, closers }: Assembly): Promis
   );
   ready.catch(() => undefined);
   return { ready, gateway, log, stop, rollingRestart: () => supervisor.rollingRestart() };
+}
+
+/** As they were before the stop, as far as they are still configured. */
+function placeAccounts(table: AssignmentTable, grants: Grants, slots: readonly number[]): void {
+  const known = new Set(grants.accountIds());
+  table.remove([...table.ownership().keys()].filter((accountId) => !known.has(accountId)));
+  table.move(partition(grants.accountIds(), slots, table.ownership()));
 }
 
 function buildSupervisor(parts: {

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKeyring } from '../../src/kernel/secrets/keyring.js';
+import { makeCertificate } from '../support/certificates.js';
 
 const PROGRAMS = {
   'opitios serve': (file: string) => [programIn('cli'), 'serve', '--config', file],
@@ -59,6 +60,13 @@ async function aDraft(): Promise<Draft> {
   };
 }
 
+function certificate(name: string, mode = 0o600): { readonly cert_file: string; readonly key_file: string } {
+  const [cert_file, key_file] = [`${name}.crt`, `${name}.key`].map((file) => join(directory, file)) as [string, string];
+  makeCertificate({ name, certFile: cert_file, keyFile: key_file });
+  chmodSync(key_file, mode);
+  return { cert_file, key_file };
+}
+
 const CASES: readonly (readonly [name: string, edit: (draft: Draft) => void, said: RegExp])[] = [
   ['another key', (draft) => (draft.secrets = { key_file: writeKey('other.key') }), /cannot be opened|opens/],
   [
@@ -84,6 +92,21 @@ const CASES: readonly (readonly [name: string, edit: (draft: Draft) => void, sai
     'plain HTTP off loopback',
     (draft) => (draft.server = { host: '0.0.0.0', port: 0, require_https: false }),
     /server\.require_https: may be false only/,
+  ],
+  [
+    'an operator’s door off loopback over plain HTTP',
+    (draft) => (draft['admin'] = { host: '0.0.0.0', port: 0 }),
+    /admin\.host: is no loopback address: set admin\.tls or server\.tls/,
+  ],
+  [
+    'a TLS key that others may read',
+    (draft) => (draft.server['tls'] = certificate('one', 0o640)),
+    /server\.tls\.key_file: .*one\.key has mode 0640: it must be 0600/,
+  ],
+  [
+    'a certificate that belongs to another key',
+    (draft) => (draft['admin'] = { port: 0, tls: { ...certificate('one'), cert_file: certificate('two').cert_file } }),
+    /admin\.tls: the certificate and the private key are no pair/,
   ],
 ];
 

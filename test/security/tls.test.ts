@@ -1,15 +1,15 @@
 /** HTTPS of a whole gateway: what it offers to a scanner, and a certificate replaced under load. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { hasOpenssl, makeCertificate } from '../support/certificates.js';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
 const has = (program: string, flag: string): boolean => spawnSync(program, [flag], { stdio: 'ignore' }).status === 0;
-const hasOpenssl = has('openssl', 'version');
 const hasSslscan = has('sslscan', '--version');
 if (!hasOpenssl) console.warn('SKIPPED: openssl is not installed, HTTPS is not tested');
 if (!hasSslscan) console.warn('SKIPPED: sslscan is not installed, ciphers are not scanned');
@@ -19,24 +19,23 @@ const directory = mkdtempSync(join(tmpdir(), 'opitios-tls-'));
 const at = (name: string): string => join(directory, name);
 let gateway: GatewayProcess;
 
-function makeCertificate(name: string): void {
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ...['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`)],
-  ]);
-  if (made.status !== 0) throw new TypeError(made.stderr.toString());
-}
-
 function putInPlace(name: string): void {
   copyFileSync(at(`${name}.key`), at('key.pem'));
   copyFileSync(at(`${name}.crt`), at('chain.pem'));
 }
 
+/** As a certificate robot does it: nobody ever sees half a file. */
+function renameIntoPlace(name: string): void {
+  copyFileSync(at(`${name}.key`), at('key.tmp'));
+  renameSync(at('key.tmp'), at('key.pem'));
+  copyFileSync(at(`${name}.crt`), at('chain.tmp'));
+  renameSync(at('chain.tmp'), at('chain.pem'));
+}
+
 beforeAll(async () => {
   if (!hasOpenssl) return;
-  makeCertificate('first');
-  makeCertificate('second');
+  for (const name of ['first', 'second', 'third'])
+    makeCertificate({ name, certFile: at(`${name}.crt`), keyFile: at(`${name}.key`) });
   putInPlace('first');
   gateway = await startGateway({
     accounts: 2,
@@ -54,7 +53,7 @@ afterAll(async () => {
 }, 30_000);
 
 const portOf = (): number => Number(new URL(gateway.url).port);
-const authorities = (): Buffer[] => ['first', 'second'].map((name) => readFileSync(at(`${name}.crt`)));
+const authorities = (): Buffer[] => ['first', 'second', 'third'].map((name) => readFileSync(at(`${name}.crt`)));
 
 function get(path: string, agent: Agent, authorization: string): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -103,6 +102,25 @@ overTls(
     for (const agent of agents) agent.destroy();
 
     expect(seen.failed).toEqual([]);
+  },
+  60_000,
+);
+
+overTls(
+  'a certificate renamed into its place counts without a signal; half of a pair does not, not even for a new worker',
+  async () => {
+    const before = await nameOfServer();
+    copyFileSync(at('third.crt'), at('chain.pem'));
+    await eventually(() => gateway.output().includes('are no pair'), 'the half pair is refused');
+    const pid = await gateway.signalWorker(0, 'SIGKILL');
+    await eventually(async () => {
+      const { workers } = await gateway.pool();
+      return workers.length === 2 && workers.every((one) => one.pid !== pid && one.state === 'ready');
+    }, 'the worker is replaced');
+    for (let turn = 0; turn < 6; turn += 1) expect(await nameOfServer()).toBe(before);
+
+    renameIntoPlace('third');
+    await eventually(async () => (await nameOfServer()) === 'third', 'the new certificate is shown');
   },
   60_000,
 );

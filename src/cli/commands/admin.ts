@@ -1,5 +1,9 @@
-/** `status`, `halt`, `resume`, `reload`, `restart`, `profile`: ask the running primary over its operator door. */
+/**
+ * `status`, `halt`, `resume`, `reload`, `restart`: ask the running primary over its operator door. `profile` asks a worker, over
+ * the client door: it is a worker that is profiled.
+ */
 import { MASTER_ACCOUNT_ID } from '../../kernel/domain/identifiers.js';
+import { callGateway, clientDoor, operatorDoor, type DoorPlace, type GatewayCall } from '../call-gateway.js';
 import { CommandFailure, EXIT } from '../failures.js';
 import { openSession, type ConfigOption } from '../session.js';
 import { say } from '../terminal.js';
@@ -12,7 +16,6 @@ export interface AdminOptions extends ConfigOption {
   readonly token?: string;
 }
 
-const DEADLINE_MS = 60_000;
 const TOKEN_LIFETIME_S = 120;
 
 export function status(options: AdminOptions): Promise<void> {
@@ -35,8 +38,10 @@ export function restart(options: AdminOptions): Promise<void> {
   return ask(options, 'POST', '/admin/restart', {});
 }
 
-export function profile(options: AdminOptions): Promise<void> {
-  return ask(options, 'POST', '/admin/profile', {});
+export async function profile(options: AdminOptions): Promise<void> {
+  const session = await openSession(options);
+  const token = options.token ?? (await localToken(session, CLAIMS));
+  await show(clientDoor(session.config), { method: 'POST', path: '/admin/profile', token });
 }
 
 function tradingPath({ account }: AdminOptions, verb: string): string {
@@ -44,32 +49,24 @@ function tradingPath({ account }: AdminOptions, verb: string): string {
   return account === undefined ? `/admin/${verb}` : `/admin/accounts/${encodeURIComponent(account)}/${verb}`;
 }
 
+const CLAIMS = {
+  subject: 'opitios-cli',
+  permissions: ['admin'],
+  accounts: '*',
+  lifetimeS: TOKEN_LIFETIME_S,
+} as const;
+
 async function ask(options: AdminOptions, method: 'GET' | 'POST', path: string, body?: unknown): Promise<void> {
   const session = await openSession(options);
-  const { host, port, audience } = session.config.admin;
-  const claims = {
-    subject: 'opitios-cli',
-    permissions: ['admin'],
-    accounts: '*',
-    lifetimeS: TOKEN_LIFETIME_S,
-  } as const;
-  const token = options.token ?? (await localToken(session, audience === undefined ? claims : { ...claims, audience }));
-  const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}/api/v1${path}`;
-  const response = await fetch(address, {
-    method,
-    redirect: 'error',
-    signal: AbortSignal.timeout(DEADLINE_MS),
-    headers: {
-      authorization: `Bearer ${token}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }).catch((cause: unknown) => {
-    const why = cause instanceof Error && cause.name === 'TimeoutError' ? 'did not answer in time' : 'does not answer';
-    throw new CommandFailure(`the gateway at ${host}:${port} ${why}: is it running?`);
-  });
-  const text = await response.text();
-  if (!response.ok) throw new CommandFailure(`${method} ${path}: ${response.status} ${problemOf(text)}`);
+  const { audience } = session.config.admin;
+  const claims = audience === undefined ? CLAIMS : { ...CLAIMS, audience };
+  const token = options.token ?? (await localToken(session, claims));
+  await show(operatorDoor(session.config), { method, path, token, ...(body === undefined ? {} : { body }) });
+}
+
+async function show(place: DoorPlace, call: GatewayCall): Promise<void> {
+  const { status, text } = await callGateway(place, call);
+  if (status >= 300) throw new CommandFailure(`${call.method} ${call.path}: ${status} ${problemOf(text)}`);
   say(pretty(text));
 }
 

@@ -41,7 +41,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
 
 async function permissions({ file, config }: Session): Promise<readonly Finding[]> {
   const { keyFile, passphraseFile, previousKeyFile } = config.secrets;
-  const files = [file, keyFile, passphraseFile, previousKeyFile, config.server.tls?.keyFile];
+  const files = [file, keyFile, passphraseFile, previousKeyFile, config.server.tls?.keyFile, config.admin.tls?.keyFile];
   const findings: Finding[] = [];
   for (const named of files) {
     if (named === undefined) continue;
@@ -85,7 +85,7 @@ async function disk({ config }: Session): Promise<readonly Finding[]> {
 async function ports({ config }: Session): Promise<readonly Finding[]> {
   const asked = [
     { key: 'server', ...config.server },
-    { key: 'admin', ...config.admin },
+    ...(config.admin.socket === undefined ? [{ key: 'admin', ...config.admin }] : []),
   ];
   const findings: Finding[] = [];
   for (const { key, host, port } of asked) {

@@ -4,6 +4,8 @@ export interface AuthPolicy {
   /** HS256, opened: never an `enc:` envelope. */
   readonly secret?: string;
   readonly publicKeyFile?: string;
+  /** What stands in that file, where it has been read already. */
+  readonly publicKeyPem?: string;
   readonly jwksUrl?: string;
   readonly issuer?: string;
   readonly audience?: string;

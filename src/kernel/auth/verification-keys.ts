@@ -40,7 +40,7 @@ export class StaticKey implements KeySource {
 export async function readStaticKey(policy: AuthPolicy): Promise<VerificationKey> {
   if (policy.secret !== undefined) return secretKey(policy.secret);
   if (policy.publicKeyFile === undefined) throw invalid('auth has neither a secret nor a public key');
-  const key = publicKey(await readFile(policy.publicKeyFile, 'utf8'));
+  const key = publicKey(policy.publicKeyPem ?? (await readFile(policy.publicKeyFile, 'utf8')));
   if (!policy.algorithms.includes(key.algorithm))
     throw invalid(`auth.public_key_file is for ${key.algorithm}, which auth.algorithms does not allow`);
   return key;

@@ -1,6 +1,6 @@
 /** Rules that concern more than one key. Each finding names the key to change. */
 import { isIP } from 'node:net';
-import type { AccountCredentials, GatewayConfig } from './gateway-config.js';
+import type { AccountCredentials, GatewayConfig, TlsConfig } from './gateway-config.js';
 import type { ConfigProblem } from './problems.js';
 import { nearestName } from './problems.js';
 
@@ -96,9 +96,23 @@ function secretProblems(config: GatewayConfig, production: boolean): readonly Co
   return problems;
 }
 
-function transportProblems({ server }: GatewayConfig): readonly ConfigProblem[] {
-  if (server.requireHttps || isLoopback(server.host)) return [];
-  return [{ path: 'server.require_https', reason: 'may be false only when server.host is a loopback address' }];
+function transportProblems({ server, admin }: GatewayConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (!server.requireHttps && !isLoopback(server.host))
+    problems.push({ path: 'server.require_https', reason: 'may be false only when server.host is a loopback address' });
+  const hasTls = (admin.tls ?? server.tls) !== undefined;
+  if (admin.socket === undefined && !isLoopback(admin.host) && !hasTls)
+    problems.push({
+      path: 'admin.host',
+      reason: 'is no loopback address: set admin.tls or server.tls, or serve admin.socket',
+    });
+  return problems;
+}
+
+/** HTTPS of the operator's door: its own, or off loopback the client door's. Undefined means plain HTTP. */
+export function operatorTls({ server, admin }: Pick<GatewayConfig, 'server' | 'admin'>): TlsConfig | undefined {
+  if (admin.socket !== undefined) return undefined;
+  return admin.tls ?? (isLoopback(admin.host) ? undefined : server.tls);
 }
 
 /** Every secret of the configuration with the path where it stands. */

@@ -1,6 +1,6 @@
 /** Turns the validated mapping (snake case, relative paths, `auto`) into the GatewayConfig that the program reads. */
 import { availableParallelism, hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { GatewayConfig } from './gateway-config.js';
 import { isMapping } from './yaml.js';
 
@@ -13,6 +13,9 @@ const FILES = [
   ['server', 'tls', 'keyFile'],
   ['server', 'tls', 'clientCaFile'],
   ['admin', 'socket'],
+  ['admin', 'tls', 'certFile'],
+  ['admin', 'tls', 'keyFile'],
+  ['admin', 'tls', 'clientCaFile'],
   ['auth', 'publicKeyFile'],
   ['secrets', 'keyFile'],
   ['secrets', 'passphraseFile'],
@@ -21,9 +24,10 @@ const FILES = [
   ['dataDir'],
 ] as const;
 
-/** @param value has passed the schema; @param directory is the configuration file's own. */
-export function compile(value: Readonly<Record<string, unknown>>, directory: string): GatewayConfig {
+/** @param value has passed the schema; @param sourceFiles the first is the configuration file itself. */
+export function compile(value: Readonly<Record<string, unknown>>, sourceFiles: readonly string[]): GatewayConfig {
   const config = camel(value, '') as Record<string, unknown>;
+  const directory = dirname(sourceFiles[0] ?? '');
   for (const path of FILES) absolute(config, path, directory);
   const cluster = config['cluster'] as Record<string, unknown>;
   const cores = availableParallelism();
@@ -34,6 +38,7 @@ export function compile(value: Readonly<Record<string, unknown>>, directory: str
   server['trustProxy'] = proxies(server['trustProxy']);
   config['masterAccount'] = { ...(config['masterAccount'] as object), accountId: 'master' };
   delete config['accountsFile'];
+  config['sourceFiles'] = sourceFiles;
   // The schema is the proof: every member was validated under the name that it has here.
   return config as unknown as GatewayConfig;
 }

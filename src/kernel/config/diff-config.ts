@@ -23,7 +23,8 @@ const RESTART =
 export function diffConfig(before: GatewayConfig, after: GatewayConfig): ConfigDiff {
   const { masterAccount: oldMaster, tradingAccounts: oldAccounts, ...oldRest } = before;
   const { masterAccount: newMaster, tradingAccounts: newAccounts, ...newRest } = after;
-  const changed = changes(oldRest, newRest, '');
+  // Where it was read is no setting.
+  const changed = changes(oldRest, newRest, '').filter((path) => !path.startsWith('sourceFiles'));
   const oldById = byId([oldMaster, ...oldAccounts]);
   const newById = byId([newMaster, ...newAccounts]);
   return {

@@ -7,12 +7,7 @@ import type { AccountId } from '../domain/identifiers.js';
 
 export interface GatewayConfig {
   readonly server: ServerConfig;
-  readonly admin: {
-    readonly host: string;
-    readonly port: number;
-    readonly socket?: string;
-    readonly audience?: string;
-  };
+  readonly admin: AdminConfig;
   readonly cluster: ClusterConfig;
   readonly auth: AuthConfig;
   readonly alpaca: AlpacaConfig;
@@ -32,19 +27,41 @@ export interface GatewayConfig {
   readonly log: { readonly level: LogLevel };
   readonly masterAccount: AccountCredentials;
   readonly tradingAccounts: readonly AccountCredentials[];
+  /** Files that this came from, absolute: the configuration, its accounts file, its secret file. */
+  readonly sourceFiles: readonly string[];
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
+export interface TlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** The files as the primary read them when it took the configuration up; absent in a configuration that was only loaded. */
+  readonly pem?: TlsPem;
+}
+
+export interface TlsPem {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+}
+
+export interface AdminConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Absolute. Instead of host and port. */
+  readonly socket?: string;
+  readonly audience?: string;
+  /** Its own; off loopback `server.tls` serves where there is none. */
+  readonly tls?: TlsConfig;
+}
+
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
-  readonly tls?: {
-    readonly certFile: string;
-    readonly keyFile: string;
-    readonly clientCaFile?: string;
-    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
-  };
+  readonly tls?: TlsConfig;
   /** false, or the number of proxies in front, or their addresses (CIDR). */
   readonly trustProxy: false | number | readonly string[];
   readonly requireHttps: boolean;
@@ -72,6 +89,8 @@ export interface AuthConfig {
   readonly algorithms: readonly string[];
   readonly secret?: string;
   readonly publicKeyFile?: string;
+  /** The file as the primary read it; absent in a configuration that was only loaded. */
+  readonly publicKeyPem?: string;
   readonly jwksUrl?: string;
   readonly issuer?: string;
   readonly audience?: string;

@@ -11,6 +11,7 @@ import { overridesFrom, type Environment, type Override } from './environment.js
 import type { GatewayConfig } from './gateway-config.js';
 import { configInvalid, type ConfigProblem } from './problems.js';
 import { accountsFileSchema, configSchema } from './schema.js';
+import { readTls } from './tls-files.js';
 import { knownKeys, showPath, takesText, validate } from './validate.js';
 import { isMapping, parseYaml, readYamlFile } from './yaml.js';
 
@@ -18,7 +19,7 @@ import { isMapping, parseYaml, readYamlFile } from './yaml.js';
 export async function loadConfig(file: string, environment: Environment): Promise<GatewayConfig> {
   const { config, path } = await loadDraft(file, environment);
   const production = environment['NODE_ENV'] === 'production';
-  const problems = [...crossChecks(config, production), ...(await missingFiles(config))];
+  const problems = [...crossChecks(config, production), ...(await unusableFiles(config))];
   if (problems.length > 0) throw configInvalid(path, problems);
   return config;
 }
@@ -46,8 +47,9 @@ export async function loadDraft(file: string, environment: Environment): Promise
   const { value, problems } = validate(configSchema, input);
   const missing = missingAccounts(input);
   if (problems.length + missing.length > 0) throw configInvalid(path, [...problems, ...missing]);
-  await addSecretFile(value, path);
-  return { config: compile(value, dirname(path)), path, accountsPath };
+  const secretPath = await addSecretFile(value, path);
+  const sourceFiles = [...new Set([path, accountsPath, ...secretPath])];
+  return { config: compile(value, sourceFiles), path, accountsPath };
 }
 
 /** Sets one key from the environment. Parts are matched without regard to case; names of the operator's keep theirs. */
@@ -90,11 +92,12 @@ function missingAccounts(input: Readonly<Record<string, unknown>>): readonly Con
     .map((path) => ({ path, reason: 'is missing: give it here or in accounts_file' }));
 }
 
-async function addSecretFile(value: Record<string, unknown>, file: string): Promise<void> {
+/** @returns where the secret was read, if in a file of its own. */
+async function addSecretFile(value: Record<string, unknown>, file: string): Promise<readonly string[]> {
   const auth = value['auth'] as Record<string, unknown>;
   const named = auth['secret_file'];
   delete auth['secret_file'];
-  if (typeof named !== 'string') return;
+  if (typeof named !== 'string') return [];
   const refuse = (reason: string): GatewayError => configInvalid(file, [{ path: 'auth.secret_file', reason }]);
   if (auth['secret'] !== undefined) throw refuse('give either auth.secret or auth.secret_file');
   const secretFile = resolve(dirname(file), named);
@@ -106,15 +109,13 @@ async function addSecretFile(value: Record<string, unknown>, file: string): Prom
     throw refuse('cannot be read');
   }
   if ((mode & 0o077) !== 0) throw refuse('must have mode 0600');
+  return [secretFile];
 }
 
-/** A file that is named and not there would fail later, in a worker. */
-async function missingFiles(config: GatewayConfig): Promise<readonly ConfigProblem[]> {
-  const { server, auth, secrets } = config;
+/** A file that is named and not there, or of no use, would fail later, in a worker. */
+async function unusableFiles(config: GatewayConfig): Promise<readonly ConfigProblem[]> {
+  const { server, admin, auth, secrets } = config;
   const named: readonly (readonly [string, string | undefined])[] = [
-    ['server.tls.cert_file', server.tls?.certFile],
-    ['server.tls.key_file', server.tls?.keyFile],
-    ['server.tls.client_ca_file', server.tls?.clientCaFile],
     ['auth.public_key_file', auth.publicKeyFile],
     ['secrets.key_file', secrets.keyFile],
     ['secrets.passphrase_file', secrets.passphraseFile],
@@ -128,6 +129,13 @@ async function missingFiles(config: GatewayConfig): Promise<readonly ConfigProbl
       () => false,
     );
     if (!readable) problems.push({ path, reason: `names a file that cannot be read: ${file}` });
+  }
+  for (const [path, tls] of [
+    ['server.tls', server.tls],
+    ['admin.tls', admin.tls],
+  ] as const) {
+    const read = tls === undefined ? undefined : await readTls(path, tls);
+    if (read?.kind === 'bad') problems.push(read.problem);
   }
   return problems;
 }

@@ -8,15 +8,17 @@ import { flag, section, text, url, whole } from './schema-fields.js';
 
 const port = (note: string, byDefault: number): Joi.NumberSchema => whole(note, 0, 65_535).default(byDefault);
 
+const tls = {
+  cert_file: text('PEM chain.').required(),
+  key_file: text('PEM private key, mode 0600.').required(),
+  client_ca_file: text('PEM of the authority whose client certificates are asked for.'),
+  min_version: Joi.string().valid('TLSv1.2', 'TLSv1.3').default('TLSv1.2').description('Oldest TLS spoken.'),
+};
+
 const server = section({
   host: text('Address to listen on. Anything but loopback counts as production.').default('127.0.0.1'),
   port: port('Port of the client door; 0 takes a free one.', 8090),
-  tls: Joi.object({
-    cert_file: text('PEM chain.').required(),
-    key_file: text('PEM private key, mode 0600.').required(),
-    client_ca_file: text('PEM of the authority whose client certificates are asked for.'),
-    min_version: Joi.string().valid('TLSv1.2', 'TLSv1.3').default('TLSv1.2').description('Oldest TLS spoken.'),
-  }).description('Serve HTTPS here; absent means plain HTTP behind a proxy or on loopback.'),
+  tls: Joi.object(tls).description('Serve HTTPS here; absent means plain HTTP behind a proxy or on loopback.'),
   trust_proxy: Joi.alternatives(
     Joi.boolean(),
     Joi.number().integer().min(0).max(10),
@@ -30,10 +32,11 @@ const server = section({
 });
 
 const admin = section({
-  host: text('Address of the operator door.').default('127.0.0.1'),
+  host: text('Address of the operator door. Off loopback it speaks HTTPS only.').default('127.0.0.1'),
   port: port('Port of the operator door; 0 takes a free one.', 9464),
-  socket: text('Unix socket to serve instead of host and port.'),
+  socket: text('Unix socket to serve instead of host and port, mode 0600.'),
   audience: text('Audience that tokens for the operator door must carry.'),
+  tls: Joi.object(tls).description('HTTPS of the operator door; off loopback server.tls serves where this is absent.'),
 });
 
 const cluster = section({

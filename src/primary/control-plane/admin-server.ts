@@ -1,9 +1,14 @@
 /**
- * The operator's door: live, ready and metrics open to whoever reaches the address (loopback by default), all else by a
- * token with `admin` over every account. Serves no client.
+ * The operator's door: live and ready open to whoever reaches the address, metrics too on loopback and on a Unix socket;
+ * all else by a token with `admin` over every account. Off loopback it speaks HTTPS only. Serves no client.
  */
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import { connect } from 'node:net';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
+import type { AdminConfig, TlsConfig } from '../../kernel/config/gateway-config.js';
+import { tlsOptions } from '../../kernel/config/tls-files.js';
 import type { AccountAnswer, AccountRequest, TradingState } from '../../kernel/domain/account-request.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import { isAccountId } from '../../kernel/domain/identifiers.js';
@@ -19,6 +24,10 @@ export interface AdminServerParts {
   readonly execute: (request: AdminRequest) => Promise<AccountAnswer>;
   readonly executeAt: (request: AccountRequest, subject: string) => Promise<AccountAnswer>;
   readonly requestId: () => string;
+  /** Undefined is plain HTTP. */
+  readonly tls: TlsConfig | undefined;
+  /** Metrics without a token. */
+  readonly opensMetrics: boolean;
 }
 
 const BODY_BYTES_MAX = 16_384;
@@ -31,19 +40,34 @@ const LIMITS = {
 } as const;
 
 export class AdminServer {
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
 
   constructor(private readonly parts: AdminServerParts) {
-    this.#server = createServer(LIMITS, (req, res) => {
+    const serve = (req: IncomingMessage, res: ServerResponse): void => {
       this.#serve(req)
         .catch((cause: unknown) => (isProblem(cause) ? cause : { code: 'internal-error' as const, detail: '' }))
         .then((answer) => this.#write(res, answer))
         .catch(() => res.destroy());
-    });
+    };
+    const { tls } = parts;
+    this.#server =
+      tls === undefined ? createServer(LIMITS, serve) : createTlsServer({ ...LIMITS, ...tlsOptions(tls) }, serve);
+  }
+
+  /** For connections from now on. @throws GatewayError CONFIG_INVALID */
+  reloadTls(tls: TlsConfig | undefined): void {
+    if (tls !== undefined && 'setSecureContext' in this.#server) this.#server.setSecureContext(tlsOptions(tls));
   }
 
   /** @throws GatewayError PORT_IN_USE */
-  listen(place: { readonly host: string; readonly port: number; readonly socket?: string }): Promise<number> {
+  async listen(place: AdminConfig): Promise<number> {
+    if (place.socket !== undefined) await removeLeftover(place.socket);
+    const port = await this.#listen(place);
+    if (place.socket !== undefined) await chmod(place.socket, 0o600);
+    return port;
+  }
+
+  #listen(place: AdminConfig): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => {
         const where = place.socket ?? `${place.host}:${place.port}`;
@@ -68,42 +92,43 @@ export class AdminServer {
 
   async #serve(req: IncomingMessage): Promise<Answer> {
     const path = (req.url ?? '/').split('?')[0]?.replace(/^\/api\/v1/, '') ?? '/';
-    const open = req.method === 'GET' ? await this.#open(path) : undefined;
+    const open = req.method === 'GET' ? await this.#open(path, req) : undefined;
     if (open !== undefined) return open;
-    const principal = await this.#admit(req);
+    const principal = await this.#authenticate(req);
+    if (!mayAdminister(principal)) throw refusal('permission-missing', 'admin, and not of some accounts, is required');
     const body = req.method === 'POST' ? await readBody(req) : {};
     return this.#administer(`${req.method ?? ''} ${path}`, body, principal);
   }
 
-  async #open(path: string): Promise<Answer | undefined> {
+  async #open(path: string, req: IncomingMessage): Promise<Answer | undefined> {
     if (path === '/health/live' || path === '/health') return json(200, { status: 'live' });
     if (path === '/health/ready') {
       const { ready, reasons } = this.parts.readiness();
       return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
     }
     if (path !== '/metrics') return undefined;
+    if (!this.parts.opensMetrics) await this.#authenticate(req);
     return { status: 200, headers: { 'content-type': EXPOSITION_TYPE }, body: await this.parts.metrics() };
   }
 
-  async #admit(req: IncomingMessage): Promise<Principal> {
-    const token = /^Bearer (\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+  async #authenticate(req: IncomingMessage): Promise<Principal> {
+    const given = req.headersDistinct['authorization'] ?? [];
+    // Node keeps the first of two, a proxy may go by the last.
+    if (given.length > 1) throw refusal('request-malformed', 'more than one Authorization header');
+    const token = /^Bearer (\S+)$/i.exec(given[0] ?? '')?.[1];
     if (token === undefined) throw refusal('unauthenticated', 'a bearer token is required');
     const { verifier } = this.parts;
-    let principal: Principal;
     try {
-      principal = verifier.known(token) ?? (await verifier.verify(token));
+      return verifier.known(token) ?? (await verifier.verify(token));
     } catch {
       throw refusal('unauthenticated', 'the token is not valid');
     }
-    if (!mayAdminister(principal)) throw refusal('permission-missing', 'admin, and not of some accounts, is required');
-    return principal;
   }
 
   async #administer(what: string, body: Readonly<Record<string, unknown>>, principal: Principal): Promise<Answer> {
     const { subject } = principal;
     const { execute, executeAt } = this.parts;
-    const reason = typeof body['reason'] === 'string' ? body['reason'].slice(0, 200) : '';
-    const halted: TradingState = body['state'] === 'REDUCING' ? 'REDUCING' : 'HALTED';
+    const { reason, state: halted } = orderOf(body, what.endsWith('/halt') ? ['reason', 'state'] : ['reason']);
     const setAll = (state: TradingState): Promise<AccountAnswer> =>
       execute({ action: 'trading-state', state, reason, subject });
     switch (what) {
@@ -140,6 +165,35 @@ export class AdminServer {
     const document = { type: 'about:blank', title, status, detail, code, request_id: this.parts.requestId() };
     return { status, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(document) };
   }
+}
+
+/** A gateway that was killed leaves its socket behind; one that runs is left alone, and the bind then fails. */
+async function removeLeftover(path: string): Promise<void> {
+  const isAlive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (cause: NodeJS.ErrnoException) => resolve(cause.code !== 'ECONNREFUSED'));
+  });
+  // A file that is no socket refuses connections too.
+  if (!isAlive && (await lstat(path)).isSocket()) await unlink(path);
+}
+
+/** @throws a refusal: a field that is misspelt would halt differently from what was meant. */
+function orderOf(
+  body: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+): { readonly reason: string; readonly state: 'HALTED' | 'REDUCING' } {
+  const stranger = Object.keys(body).find((name) => !known.includes(name));
+  if (stranger !== undefined) throw refusal('validation-failed', `${stranger.slice(0, 80)} is not a known field`);
+  const { reason = '', state = 'HALTED' } = body;
+  if (typeof reason !== 'string' || reason.length > 200)
+    throw refusal('validation-failed', 'reason must be text of at most 200 characters');
+  if (state !== 'HALTED' && state !== 'REDUCING')
+    throw refusal('validation-failed', 'state must be HALTED or REDUCING');
+  return { reason, state };
 }
 
 interface Plain {

@@ -204,7 +204,7 @@ export class WorkerParts {
       await verifier.reconfigure(config.auth);
       trading.desk.reload({ orders: config.orders, risk: config.risk });
       this.env.log.setLevel(config.log.level);
-      http.reloadTls();
+      http.reloadTls(config.server.tls);
       settings.config = config;
       settings.configured = configuredOf(config);
       reports.keepOnly(settings.configured);

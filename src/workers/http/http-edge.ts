@@ -8,6 +8,8 @@ import { Server as NetServer } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import express from 'express';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
+import type { TlsConfig } from '../../kernel/config/gateway-config.js';
+import { tlsOptions } from '../../kernel/config/tls-files.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
@@ -20,7 +22,7 @@ import { Exchange, carriedBy, carry } from './exchange.js';
 import { framingProblem } from './framing.js';
 import { Gate, type EdgeConfig } from './gate.js';
 import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.js';
-import { createServer, type TlsFiles, readTls } from './listener.js';
+import { createServer } from './listener.js';
 import { ProxyTrust } from './proxy-trust.js';
 import { RequestIdSource } from './request-ids.js';
 import type { Route } from './routes/route.js';
@@ -56,11 +58,11 @@ export interface HttpEdge {
   drain(): void;
   /** Stops accepting, finishes what is in flight, then cuts what is left at the deadline. Twice is harmless. */
   close(options: { readonly deadlineMs: number }): Promise<void>;
-  /** Reads certificate and key again; connections already open keep theirs. @throws when the files are unusable. */
-  reloadTls(): void;
+  /** For connections from now on; those already open keep theirs. @throws GatewayError CONFIG_INVALID */
+  reloadTls(tls: TlsConfig | undefined): void;
 }
 
-/** @throws GatewayError CONFIG_INVALID, or the file system's error when a TLS file cannot be read. */
+/** @throws GatewayError CONFIG_INVALID */
 export function createHttpEdge(deps: HttpEdgeDeps): HttpEdge {
   return new Edge(deps);
 }
@@ -99,7 +101,7 @@ class Edge implements HttpEdge {
     const gate = new Gate({ ...deps, traffic: this.#traffic, proxies, refusesNewWork: () => this.#refusing });
     this.#mount(routes, gate);
     const { tls } = config.server;
-    this.server = createServer(this.#app, config, tls === undefined ? undefined : readTls(tls));
+    this.server = createServer(this.#app, config, tls === undefined ? undefined : tlsOptions(tls));
     this.#attach(proxies);
   }
 
@@ -112,12 +114,8 @@ class Edge implements HttpEdge {
     return this.#closing;
   }
 
-  reloadTls(): void {
-    const { tls } = this.deps.config.server;
-    if (tls !== undefined && 'setSecureContext' in this.server) {
-      const files: TlsFiles = readTls(tls);
-      this.server.setSecureContext(files);
-    }
+  reloadTls(tls: TlsConfig | undefined): void {
+    if (tls !== undefined && 'setSecureContext' in this.server) this.server.setSecureContext(tlsOptions(tls));
   }
 
   #mount(routes: readonly Route[], gate: Gate): void {

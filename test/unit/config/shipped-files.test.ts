@@ -34,6 +34,7 @@ test('the shipped configuration is good and says the defaults', async () => {
   await made.write('opitios.yaml', aConfig());
   const bare = await loadConfig(made.file, {});
 
-  const ignored = { auth: undefined, secrets: undefined, masterAccount: undefined, tradingAccounts: undefined };
+  const own = { auth: undefined, secrets: undefined, masterAccount: undefined, tradingAccounts: undefined };
+  const ignored = { ...own, sourceFiles: undefined };
   expect({ ...shipped, ...ignored }).toEqual({ ...bare, ...ignored });
 });
