@@ -3,7 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, report } from './failures.js';
 import type { AccountOptions } from './commands/accounts.js';
-import type { AdminOptions } from './commands/admin.js';
+import type { AdminOptions, ProfileOptions } from './commands/admin.js';
 import type { AuditOptions, ExportOptions } from './commands/audit.js';
 import type { DemoOptions } from './commands/demo.js';
 import type { DoctorOptions } from './commands/doctor.js';
@@ -86,14 +86,13 @@ command('token', 'sign a token for local use (HS256 only)')
   .option('--expires <time>', 'such as 30m, 12h, 7d', '1h')
   .action(async (options: TokenOptions) => (await import('./commands/token.js')).token(options));
 
-type AdminCommand = 'status' | 'halt' | 'resume' | 'reload' | 'restart' | 'profile';
+type AdminCommand = 'status' | 'halt' | 'resume' | 'reload' | 'restart';
 const adminCommands: Readonly<Record<AdminCommand, string>> = {
   status: 'show workers and accounts of the running gateway',
   halt: 'stop new orders, of one account or all',
   resume: 'allow new orders again',
   reload: 'read the configuration again',
   restart: 'restart the workers one after the other',
-  profile: 'take a profile of the running gateway',
 };
 for (const name of Object.keys(adminCommands) as AdminCommand[]) {
   const admin = command(name, adminCommands[name]).option('--token <jwt>', 'use this token instead of signing one');
@@ -101,6 +100,14 @@ for (const name of Object.keys(adminCommands) as AdminCommand[]) {
     admin.option('--account <account_id>', 'only this account').option('--reason <text>', 'for the audit');
   admin.action(async (options: AdminOptions) => (await import('./commands/admin.js'))[name](options));
 }
+
+command('profile', 'take a profile of one worker of the running gateway')
+  .option('--worker <slot>', 'its slot, as status shows it (default: the first)')
+  .option('--kind <kind>', 'cpu, or heap (sampled)', 'cpu')
+  .option('--seconds <count>', 'how long, 30 at most', '5')
+  .option('--output <file>', 'where to write it (default: worker-SLOT.KINDprofile)')
+  .option('--token <jwt>', 'use this token instead of signing one')
+  .action(async (options: ProfileOptions) => (await import('./commands/admin.js')).profile(options));
 
 const audit = program.command('audit').description('verify or export the audit trail');
 command('verify', 'prove that no record was changed, removed or added', audit)

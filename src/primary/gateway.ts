@@ -5,6 +5,7 @@
 import type { AuditLog } from '../kernel/audit/audit-log.js';
 import type { AccountAnswer, AccountRequest, SessionReport, TradingState } from '../kernel/domain/account-request.js';
 import { MASTER_ACCOUNT_ID } from '../kernel/domain/identifiers.js';
+import type { ProblemCode } from '../kernel/domain/problem.js';
 import type { AdminRequest, WorkerMessage, WorkerReport } from '../kernel/ipc/control.js';
 import type { Clock } from '../kernel/runtime/clock.js';
 import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
@@ -14,6 +15,8 @@ import type { AssignmentTable } from './assignment.js';
 import type { Reloader } from './reload.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
+
+type ProfileRequest = Extract<AdminRequest, { readonly action: 'profile' }>;
 
 export interface GatewayParts {
   readonly table: AssignmentTable;
@@ -49,7 +52,7 @@ export class Gateway {
     if (message.kind === 'metrics')
       this.parts.metrics.update({ slot: from.slot ?? -1, pid: from.pid }, message.families as readonly MetricFamily[]);
     if (message.kind === 'admin')
-      void this.execute(message.request).then((answer) =>
+      void this.execute(message.request, from.slot).then((answer) =>
         from.send({ kind: 'admin-answered', id: message.id, answer }),
       );
     if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
@@ -89,7 +92,7 @@ export class Gateway {
   }
 
   /** Never rejects for an expected reason. */
-  async execute(request: AdminRequest): Promise<AccountAnswer> {
+  async execute(request: AdminRequest, askedSlot?: number): Promise<AccountAnswer> {
     switch (request.action) {
       case 'pool':
         return json(await this.#pool());
@@ -103,6 +106,8 @@ export class Gateway {
         await this.#audited(request.subject, { action: 'rolling-restart' });
         void this.supervisor?.rollingRestart();
         return json({ restarting: true }, 202);
+      case 'profile':
+        return this.#profile(request, request.worker ?? askedSlot);
     }
   }
 
@@ -129,6 +134,28 @@ export class Gateway {
       const detail = cause instanceof Error ? cause.message : String(cause);
       return { kind: 'problem', problem: { code: 'validation-failed', status: 422, detail } };
     }
+  }
+
+  async #profile(request: ProfileRequest, slot: number | undefined): Promise<AccountAnswer> {
+    const active = this.supervisor?.active();
+    const worker = slot === undefined ? active?.values().next().value : active?.get(slot);
+    if (worker === undefined) return problem('not-found', 'there is no worker in this slot');
+    const { what, seconds, subject } = request;
+    await this.#audited(subject, { action: 'profile', what, seconds, slot: worker.slot });
+    const answer = await worker
+      .ask({ kind: 'profile', what, seconds }, seconds * 1_000 + EXECUTE_MS)
+      .catch(() => undefined);
+    if (answer?.kind !== 'collected') return problem('owner-unavailable', 'the worker did not answer');
+    if (answer.payload === undefined) return problem('request-in-flight', 'a profile is being taken');
+    const name = `worker-${worker.slot ?? 0}.${what}profile`;
+    const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+    const body = answer.payload as Uint8Array;
+    return {
+      kind: 'answer',
+      status: 200,
+      headers: { ...headers, 'content-disposition': `attachment; filename="${name}"` },
+      body,
+    };
   }
 
   async #setAll(state: TradingState, reason: string, subject: string): Promise<AccountAnswer> {
@@ -191,9 +218,6 @@ function json(value: unknown, status = 200): AccountAnswer {
   return { kind: 'answer', status, headers, body: Buffer.from(JSON.stringify(value)) };
 }
 
-function problem(
-  code: 'account-not-found' | 'owner-unavailable' | 'internal-error' | 'account-unavailable',
-  detail: string,
-): AccountAnswer {
+function problem(code: ProblemCode, detail: string): AccountAnswer {
   return { kind: 'problem', problem: { code, detail } };
 }

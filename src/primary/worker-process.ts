@@ -20,7 +20,9 @@ export interface ProcessEvents {
 type Answered = Extract<WorkerMessage, { readonly kind: 'collected' | 'reloaded' }>;
 /** `Omit` over each member, so that the union stays one. */
 type WithoutId<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
-export type Question = WithoutId<Extract<PrimaryMessage, { readonly kind: 'collect' | 'reload' | 'execute' }>>;
+export type Question = WithoutId<
+  Extract<PrimaryMessage, { readonly kind: 'collect' | 'reload' | 'execute' | 'profile' }>
+>;
 
 export class WorkerProcess {
   phase: ProcessPhase = 'forked';

@@ -46,7 +46,7 @@ process.on('message', (message: PrimaryMessage, socket: unknown) => {
   else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
   else void built?.then(() => parts?.handle(message)).catch(fail);
 });
-watchEventLoop(clock, log);
+watchEventLoop(clock, log, { fields: { role: 'worker' } });
 send({ kind: 'hello' });
 
 async function begin(message: StartMessage, socket: unknown): Promise<void> {

@@ -1,22 +1,14 @@
-/**
- * `status`, `halt`, `resume`, `reload`, `restart`: ask the running primary over its operator door. `profile` asks a worker, over
- * the client door: it is a worker that is profiled.
- */
+/** `status`, `halt`, `resume`, `reload`, `restart`, `profile`: ask the running primary over its operator door. */
+import { writeFile } from 'node:fs/promises';
 import { MASTER_ACCOUNT_ID } from '../../kernel/domain/identifiers.js';
-import { callGateway, clientDoor, operatorDoor, type DoorPlace, type GatewayCall } from '../call-gateway.js';
 import { CommandFailure, EXIT } from '../failures.js';
-import { openSession, type ConfigOption } from '../session.js';
+import { openAdminDoor, type AdminOptions as DoorOptions } from '../admin-door.js';
 import { say } from '../terminal.js';
-import { localToken } from './token.js';
 
-export interface AdminOptions extends ConfigOption {
+export interface AdminOptions extends DoorOptions {
   readonly account?: string;
   readonly reason?: string;
-  /** Instead of a token signed here. */
-  readonly token?: string;
 }
-
-const TOKEN_LIFETIME_S = 120;
 
 export function status(options: AdminOptions): Promise<void> {
   return ask(options, 'GET', '/pool');
@@ -38,10 +30,20 @@ export function restart(options: AdminOptions): Promise<void> {
   return ask(options, 'POST', '/admin/restart', {});
 }
 
-export async function profile(options: AdminOptions): Promise<void> {
-  const session = await openSession(options);
-  const token = options.token ?? (await localToken(session, CLAIMS));
-  await show(clientDoor(session.config), { method: 'POST', path: '/admin/profile', token });
+export interface ProfileOptions extends AdminOptions {
+  readonly worker?: string;
+  readonly kind: string;
+  readonly seconds: string;
+  readonly output?: string;
+}
+
+export async function profile(options: ProfileOptions): Promise<void> {
+  const { worker, kind, seconds } = options;
+  const file = options.output ?? `worker-${worker ?? '0'}.${kind}profile`;
+  const body = { ...(worker !== undefined && { worker: Number(worker) }), kind, seconds: Number(seconds) };
+  const text = await (await openAdminDoor(options)).ask('POST', '/admin/profile', body);
+  await writeFile(file, text, { mode: 0o600 });
+  say(`${file}: ${text.length} bytes, for the Performance or Memory page of the browser tools`);
 }
 
 function tradingPath({ account }: AdminOptions, verb: string): string {
@@ -49,34 +51,9 @@ function tradingPath({ account }: AdminOptions, verb: string): string {
   return account === undefined ? `/admin/${verb}` : `/admin/accounts/${encodeURIComponent(account)}/${verb}`;
 }
 
-const CLAIMS = {
-  subject: 'opitios-cli',
-  permissions: ['admin'],
-  accounts: '*',
-  lifetimeS: TOKEN_LIFETIME_S,
-} as const;
-
 async function ask(options: AdminOptions, method: 'GET' | 'POST', path: string, body?: unknown): Promise<void> {
-  const session = await openSession(options);
-  const { audience } = session.config.admin;
-  const claims = audience === undefined ? CLAIMS : { ...CLAIMS, audience };
-  const token = options.token ?? (await localToken(session, claims));
-  await show(operatorDoor(session.config), { method, path, token, ...(body === undefined ? {} : { body }) });
-}
-
-async function show(place: DoorPlace, call: GatewayCall): Promise<void> {
-  const { status, text } = await callGateway(place, call);
-  if (status >= 300) throw new CommandFailure(`${call.method} ${call.path}: ${status} ${problemOf(text)}`);
-  say(pretty(text));
-}
-
-function problemOf(text: string): string {
-  try {
-    const { title, detail } = JSON.parse(text) as { readonly title?: unknown; readonly detail?: unknown };
-    return [title, detail].filter((part) => typeof part === 'string').join(': ');
-  } catch {
-    return 'without a readable answer';
-  }
+  const door = await openAdminDoor(options);
+  say(pretty(await door.ask(method, path, body)));
 }
 
 function pretty(text: string): string {

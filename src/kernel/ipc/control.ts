@@ -23,6 +23,8 @@ export interface AccountGrant {
   readonly standIns?: readonly AccountGrant[];
 }
 
+export type ProfileKind = 'cpu' | 'heap';
+
 export type PrimaryMessage =
   /** The clients' bound socket travels with it. */
   | {
@@ -46,6 +48,8 @@ export type PrimaryMessage =
   | { readonly kind: 'ping'; readonly sentAt: number }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
   | { readonly kind: 'collect'; readonly what: 'pool'; readonly id: number }
+  /** Answered by `collected` with the profile's bytes, or undefined while another one is taken. */
+  | { readonly kind: 'profile'; readonly id: number; readonly what: ProfileKind; readonly seconds: number }
   | { readonly kind: 'reload'; readonly id: number; readonly config: unknown; readonly grants: readonly AccountGrant[] }
   /** Answered by `collected`: a request of the operator's door to an account of this worker. */
   | {
@@ -80,6 +84,14 @@ export type AdminRequest =
   | { readonly action: 'metrics' }
   | { readonly action: 'reload'; readonly subject: string }
   | { readonly action: 'restart'; readonly subject: string }
+  | {
+      readonly action: 'profile';
+      /** Absent: the worker that was asked, or the first one. */
+      readonly worker?: number;
+      readonly what: ProfileKind;
+      readonly seconds: number;
+      readonly subject: string;
+    }
   | {
       readonly action: 'trading-state';
       readonly state: TradingState;

@@ -14,7 +14,7 @@ import { GatewayError } from '../../kernel/domain/errors.js';
 import { isAccountId } from '../../kernel/domain/identifiers.js';
 import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
 import { PROBLEMS, problemStatus, type Problem } from '../../kernel/domain/problem.js';
-import type { AdminRequest } from '../../kernel/ipc/control.js';
+import type { AdminRequest, ProfileKind } from '../../kernel/ipc/control.js';
 import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
 
 export interface AdminServerParts {
@@ -31,6 +31,7 @@ export interface AdminServerParts {
 }
 
 const BODY_BYTES_MAX = 16_384;
+const PROFILE_SECONDS_MAX = 30;
 /** Node looks for slow clients every 30 s unless told: they would live past 20 s. */
 const LIMITS = {
   headersTimeout: 10_000,
@@ -128,6 +129,7 @@ export class AdminServer {
   async #administer(what: string, body: Readonly<Record<string, unknown>>, principal: Principal): Promise<Answer> {
     const { subject } = principal;
     const { execute, executeAt } = this.parts;
+    if (what === 'POST /admin/profile') return execute({ action: 'profile', ...profileOf(body), subject });
     const { reason, state: halted } = orderOf(body, what.endsWith('/halt') ? ['reason', 'state'] : ['reason']);
     const setAll = (state: TradingState): Promise<AccountAnswer> =>
       execute({ action: 'trading-state', state, reason, subject });
@@ -219,6 +221,22 @@ function json(status: number, value: unknown): Plain {
 /** Thrown and caught in this file: it never leaves it as an error. */
 function refusal(code: Problem['code'], detail: string): GatewayError & Problem {
   return Object.assign(new GatewayError('REFUSED'), { code, detail });
+}
+
+/** `{"worker": 0, "kind": "cpu", "seconds": 5}`, each of them optional. */
+function profileOf(body: Readonly<Record<string, unknown>>): {
+  readonly worker?: number;
+  readonly what: ProfileKind;
+  readonly seconds: number;
+} {
+  const { worker, kind = 'cpu', seconds = 5 } = body;
+  if (kind !== 'cpu' && kind !== 'heap') throw refusal('validation-failed', 'kind is cpu or heap');
+  const isCount = (value: unknown, max: number): value is number => Number.isInteger(value) && Number(value) <= max;
+  if (!isCount(seconds, PROFILE_SECONDS_MAX) || seconds < 1)
+    throw refusal('validation-failed', `seconds is a whole number from 1 to ${PROFILE_SECONDS_MAX}`);
+  if (worker === undefined) return { what: kind, seconds };
+  if (!isCount(worker, 1_000) || worker < 0) throw refusal('validation-failed', 'worker is the number of a slot');
+  return { worker, what: kind, seconds };
 }
 
 async function readBody(req: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {

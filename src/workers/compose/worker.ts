@@ -30,6 +30,7 @@ import { StreamEdge } from '../streams/stream-edge.js';
 import { GrantFence } from './grant-fence.js';
 import { TableMarks } from './marks.js';
 import { OwnedAccounts } from './owned-accounts.js';
+import { Profiler } from './profiler.js';
 import { Trading } from './trading.js';
 
 export type StartMessage = Extract<PrimaryMessage, { readonly kind: 'start' }>;
@@ -51,6 +52,7 @@ const PUBLISH_EVERY_MS = 1_000;
 
 export class WorkerParts {
   readonly #admin: PrimaryAdminDoor;
+  readonly #profiler: Profiler;
   #publishedAt = -Infinity;
 
   private constructor(
@@ -73,6 +75,7 @@ export class WorkerParts {
     },
   ) {
     this.#admin = built.admin;
+    this.#profiler = new Profiler(env.clock);
   }
 
   /** Everything built and joined; no account open, nothing listening to clients. */
@@ -159,6 +162,11 @@ export class WorkerParts {
       case 'execute': {
         const { answer } = await this.built.router.execute(message.request, message.context);
         this.env.send({ kind: 'collected', id: message.id, payload: answer });
+        return;
+      }
+      case 'profile': {
+        const payload = await this.#profiler.take(message.what, message.seconds);
+        this.env.send({ kind: 'collected', id: message.id, payload });
         return;
       }
       case 'reload':

@@ -1,7 +1,6 @@
-/** What the edge answers by itself: its document, the docs page, the instance's metrics, a CPU profile of this worker. */
+/** What the edge answers by itself: its document, the docs page, the instance's metrics. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Session } from 'node:inspector/promises';
 import { openApiDocument } from './openapi.js';
 import type { AssetName, Route, ServedFile, ServiceDoor } from './routes/route.js';
 
@@ -18,7 +17,6 @@ export class EdgeService implements ServiceDoor {
   readonly #openApi: ServedFile;
   readonly #asyncApi: ServedFile;
   readonly #assets: ReadonlyMap<AssetName, ServedFile>;
-  #profiling = false;
 
   constructor(
     private readonly deps: {
@@ -49,23 +47,6 @@ export class EdgeService implements ServiceDoor {
   async metrics(): Promise<{ readonly contentType: string; readonly body: string }> {
     return (await this.deps.metrics?.()) ?? { contentType: 'text/plain', body: '' };
   }
-
-  async profile(seconds: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    if (this.#profiling) return undefined;
-    this.#profiling = true;
-    const session = new Session();
-    session.connect();
-    try {
-      await session.post('Profiler.enable');
-      await session.post('Profiler.start');
-      await waited(seconds * 1_000, signal);
-      const { profile } = await session.post('Profiler.stop');
-      return Buffer.from(JSON.stringify(profile));
-    } finally {
-      session.disconnect();
-      this.#profiling = false;
-    }
-  }
 }
 
 function readAsset(name: AssetName): ServedFile {
@@ -79,15 +60,4 @@ function jsonFile(document: object): ServedFile {
 function served(contentType: string, body: Uint8Array): ServedFile {
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
   return { contentType, body, etag };
-}
-
-/** A profile measures real time, whatever clock the gateway was given. */
-function waited(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -146,24 +146,28 @@ export const administrationRoutes: readonly Route[] = [
     '/admin/profile',
     {
       name: 'profile',
-      summary: 'CPU profile of the worker that answers',
-      description: 'A `.cpuprofile` for the browser tools. One at a time.',
-      query: { seconds: field.count(10).default(5) },
+      summary: 'Profile of a worker',
+      description: 'A `.cpuprofile` or a sampled `.heapprofile` for the browser tools. One at a time.',
+      query: {
+        seconds: field.count(30).default(5),
+        worker: joi
+          .number()
+          .integer()
+          .min(0)
+          .max(1_000)
+          .description('Slot of the worker; absent: the one that answers.'),
+        kind: field.oneOf('cpu', 'heap').default('cpu').description('What is sampled.'),
+      },
     },
-    async (call, doors) => {
-      const body = await doors.service.profile(Number(call.query['seconds'] ?? 5), call.signal);
-      if (body === undefined) {
-        return {
-          kind: 'problem',
-          problem: { code: 'request-in-flight', detail: 'A profile is being taken.', retryAfterS: 10 },
-        };
-      }
+    ask((call) => {
+      const { worker, kind, seconds } = call.query;
       return {
-        kind: 'answer',
-        status: 200,
-        headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-        body,
+        action: 'profile',
+        ...(worker !== undefined && { worker: Number(worker) }),
+        what: kind === 'heap' ? 'heap' : 'cpu',
+        seconds: Number(seconds ?? 5),
+        subject: call.context.subject,
       };
-    },
+    }),
   ),
 ];

@@ -79,7 +79,7 @@ export interface Doors {
   readonly router: AccountRouter;
   readonly marketData: MarketDataDoor;
   readonly admin: AdminDoor;
-  /** Document, pages, metrics and profile: what the edge itself can answer. */
+  /** Document, pages and metrics: what the edge itself can answer. */
   readonly service: ServiceDoor;
 }
 
@@ -90,8 +90,6 @@ export interface ServiceDoor {
   asyncApi(): ServedFile;
   asset(name: AssetName): ServedFile;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** A CPU profile of this worker; undefined while another one runs. */
-  profile(seconds: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
 export type AssetName = 'docs.html' | 'docs.css' | 'docs.js' | 'stream.html' | 'stream.js';

@@ -1,0 +1,20 @@
+// A process whose event loop stands still for a while, watched as a worker watches its own. Prints its log.
+import { SystemClock } from '../../dist/kernel/runtime/system-clock.js';
+import { createLog } from '../../dist/kernel/telemetry/bunyan-log.js';
+import { watchEventLoop } from '../../dist/workers/compose/event-loop-watch.js';
+
+const clock = new SystemClock();
+const stop = watchEventLoop(clock, createLog({ level: 'info' }), { fields: { role: 'test' } });
+
+function computesForTooLong() {
+  const end = performance.now() + Number(process.argv[2]);
+  let sum = 0;
+  while (performance.now() < end) sum += Math.sqrt(sum + 1);
+  return sum;
+}
+
+// The witness needs a moment to come up.
+await clock.sleep(1_500);
+computesForTooLong();
+await clock.sleep(600);
+stop();
