@@ -4,7 +4,7 @@ import { createLog } from '../../dist/kernel/telemetry/bunyan-log.js';
 import { watchEventLoop } from '../../dist/workers/compose/event-loop-watch.js';
 
 const clock = new SystemClock();
-const stop = watchEventLoop(clock, createLog({ level: 'info' }), { fields: { role: 'test' } });
+const watch = watchEventLoop(clock, createLog({ level: 'info' }), { fields: { role: 'test' } });
 
 function computesForTooLong() {
   const end = performance.now() + Number(process.argv[2]);
@@ -13,8 +13,10 @@ function computesForTooLong() {
   return sum;
 }
 
-// The witness needs a moment to come up.
-await clock.sleep(1_500);
+// Its thread does not keep a process alive.
+const staying = setInterval(() => undefined, 1_000);
+await watch.watching;
+clearInterval(staying);
 computesForTooLong();
 await clock.sleep(600);
-stop();
+watch.stop();

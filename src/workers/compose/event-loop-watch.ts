@@ -13,8 +13,13 @@ export interface WatchOptions {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Returns what ends it. */
-export function watchEventLoop(clock: Clock, log: Log, options: WatchOptions): () => void {
+export interface LoopWatch {
+  /** Resolves when the witness looks. */
+  readonly watching: Promise<void>;
+  stop(): void;
+}
+
+export function watchEventLoop(clock: Clock, log: Log, options: WatchOptions): LoopWatch {
   const stop = new AbortController();
   const beats = new Int32Array(new SharedArrayBuffer(4));
   const witness = new Worker(new URL('./loop-witness.js', import.meta.url), {
@@ -34,8 +39,11 @@ export function watchEventLoop(clock: Clock, log: Log, options: WatchOptions): (
     }
   };
   void watch();
-  return () => {
-    stop.abort();
-    void witness.terminate();
+  return {
+    watching: new Promise((resolve) => witness.once('message', () => resolve())),
+    stop: () => {
+      stop.abort();
+      void witness.terminate();
+    },
   };
 }

@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs';
 import { Session, type Debugger } from 'node:inspector/promises';
 import { Writable } from 'node:stream';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { SystemClock } from '../../kernel/runtime/system-clock.js';
 import { createLog } from '../../kernel/telemetry/bunyan-log.js';
 import { BEAT_MS, BLOCKED_MS } from './loop-witness-limits.js';
@@ -28,6 +28,7 @@ const stream = new Writable({
 });
 const log = createLog({ level: 'warn', fields, stream });
 
+parentPort?.postMessage('watching');
 await watch();
 
 async function watch(): Promise<never> {

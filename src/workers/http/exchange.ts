@@ -35,6 +35,8 @@ export class Exchange {
 export interface RequestIds {
   readonly requestId: string;
   readonly traceId: string;
+  /** Somebody keeps this trace: its caller named it, or we record it. */
+  readonly isTraced: boolean;
   /** Ours, a child of the caller's. */
   readonly traceparent: string;
 }

@@ -58,7 +58,7 @@ const problemSchema: JsonSchema = {
     detail: { type: 'string' },
     code: { type: 'string', enum: Object.keys(PROBLEMS) },
     request_id: { type: 'string' },
-    trace_id: { type: 'string', description: 'W3C trace id, as in the log.' },
+    trace_id: { type: 'string', description: 'W3C trace id, as in the log, of a request whose trace somebody keeps.' },
     errors: {
       type: 'array',
       items: {

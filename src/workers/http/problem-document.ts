@@ -6,7 +6,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 export function problemDocument(
   problem: Problem,
-  ids: { readonly requestId: string; readonly traceId?: string },
+  ids: { readonly requestId: string; readonly traceId?: string; readonly isTraced?: boolean },
 ): Record<string, unknown> {
   return {
     type: `urn:opitios:problem:${problem.code}`,
@@ -15,7 +15,7 @@ export function problemDocument(
     detail: problem.detail,
     code: problem.code,
     request_id: ids.requestId,
-    ...(ids.traceId === undefined ? {} : { trace_id: ids.traceId }),
+    ...(ids.isTraced === true ? { trace_id: ids.traceId } : {}),
     ...(problem.errors === undefined ? {} : { errors: problem.errors }),
     ...(problem.alpaca === undefined ? {} : { alpaca: problem.alpaca }),
     // Last word to the table: a further member cannot pass for the status or the code.

@@ -23,13 +23,14 @@ export class RequestIdSource {
     this.#used += 24;
     const given = headers['x-request-id'];
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : fresh.slice(0, 32);
-    if (traced !== undefined) return { requestId, traceId: traced.slice(3, 35), traceparent: traced };
+    if (traced !== undefined) return { requestId, traceId: traced.slice(3, 35), isTraced: true, traceparent: traced };
     const parent = headers['traceparent'];
     const trace = typeof parent === 'string' ? TRACEPARENT.exec(parent) : null;
     const traceId = trace?.[1] ?? fresh.slice(0, 32);
     return {
       requestId,
       traceId,
+      isTraced: trace !== null,
       traceparent: `00-${traceId}-${fresh.slice(32)}-${trace?.[2] ?? '00'}`,
     };
   }
