@@ -39,10 +39,6 @@ export function operatorDoor(config: GatewayConfig): DoorPlace {
   return { host, port, socket, tls: operatorTls(config) };
 }
 
-export function clientDoor({ server }: GatewayConfig): DoorPlace {
-  return { host: server.host, port: server.port, tls: server.tls };
-}
-
 /** @throws CommandFailure when nobody answers, or somebody else does */
 export async function callGateway(place: DoorPlace, call: GatewayCall): Promise<GatewayReply> {
   const where = place.socket ?? `${place.host}:${place.port}`;

@@ -188,8 +188,7 @@ function orderOf(
   body: Readonly<Record<string, unknown>>,
   known: readonly string[],
 ): { readonly reason: string; readonly state: 'HALTED' | 'REDUCING' } {
-  const stranger = Object.keys(body).find((name) => !known.includes(name));
-  if (stranger !== undefined) throw refusal('validation-failed', `${stranger.slice(0, 80)} is not a known field`);
+  refuseStrangers(body, known);
   const { reason = '', state = 'HALTED' } = body;
   if (typeof reason !== 'string' || reason.length > 200)
     throw refusal('validation-failed', 'reason must be text of at most 200 characters');
@@ -223,12 +222,18 @@ function refusal(code: Problem['code'], detail: string): GatewayError & Problem 
   return Object.assign(new GatewayError('REFUSED'), { code, detail });
 }
 
+function refuseStrangers(body: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  const stranger = Object.keys(body).find((name) => !known.includes(name));
+  if (stranger !== undefined) throw refusal('validation-failed', `${stranger.slice(0, 80)} is not a known field`);
+}
+
 /** `{"worker": 0, "kind": "cpu", "seconds": 5}`, each of them optional. */
 function profileOf(body: Readonly<Record<string, unknown>>): {
   readonly worker?: number;
   readonly what: ProfileKind;
   readonly seconds: number;
 } {
+  refuseStrangers(body, ['worker', 'kind', 'seconds']);
   const { worker, kind = 'cpu', seconds = 5 } = body;
   if (kind !== 'cpu' && kind !== 'heap') throw refusal('validation-failed', 'kind is cpu or heap');
   const isCount = (value: unknown, max: number): value is number => Number.isInteger(value) && Number(value) <= max;
