@@ -2,7 +2,7 @@
  * The HTTP door of a worker: an Express application on a server that does not listen yet. It refuses what is malformed,
  * foreign or too much, and hands everything else to the doors below. It never decides about orders.
  */
-import type http from 'node:http';
+import http from 'node:http';
 import type https from 'node:https';
 import { Server as NetServer } from 'node:net';
 import type { IncomingMessage } from 'node:http';
@@ -17,6 +17,7 @@ import { silentTracer, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { MarketDataDoor } from '../market-data/market-data-door.js';
 import type { AccountRouter } from '../routing/account-router.js';
 import type { AdminDoor } from '../routing/admin-door.js';
+import { DirectRoutes } from './direct-routes.js';
 import { EdgeService } from './edge-service.js';
 import { Exchange, carriedBy, carry } from './exchange.js';
 import { framingProblem } from './framing.js';
@@ -79,6 +80,7 @@ class Edge implements HttpEdge {
   readonly #unmatched: Unmatched;
   readonly #app = express();
   readonly #tracer: Tracer;
+  readonly #direct = new DirectRoutes();
   #draining = false;
   #refusing = false;
   #closing: Promise<void> | undefined;
@@ -101,7 +103,7 @@ class Edge implements HttpEdge {
     const gate = new Gate({ ...deps, traffic: this.#traffic, proxies, refusesNewWork: () => this.#refusing });
     this.#mount(routes, gate);
     const { tls } = config.server;
-    this.server = createServer(this.#app, config, tls === undefined ? undefined : tlsOptions(tls));
+    this.server = createServer(config, tls === undefined ? undefined : tlsOptions(tls));
     this.#attach(proxies);
   }
 
@@ -125,6 +127,10 @@ class Edge implements HttpEdge {
     app.set('query parser', false);
     app.enable('strict routing');
     app.enable('case sensitive routing');
+    // Express gives every request and response prototypes of its own, which costs more than all it does here
+    // (docs/decisions/0023). With Node's own there is nothing to change; their methods (res.json and so on) are not used.
+    app.request = http.IncomingMessage.prototype as express.Request;
+    app.response = http.ServerResponse.prototype as express.Response;
     const { metrics, asyncApi } = this.deps;
     const service = new EdgeService({ routes, draining: () => this.#draining, metrics, asyncApi });
     const doors = { router: this.deps.router, marketData: this.deps.marketData, admin: this.deps.admin, service };
@@ -136,6 +142,7 @@ class Edge implements HttpEdge {
         config: this.deps.config,
         log: this.deps.log,
       });
+      if (route.quick !== undefined) this.#direct.add(route.template, serve);
       const method = route.method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete';
       for (const template of [route.template, ...(route.aliases ?? [])]) {
         app[method](template.replaceAll(/\{(\w+)\}/g, ':$1'), (req) => {
@@ -179,7 +186,6 @@ class Edge implements HttpEdge {
       this.#ids.next(req.headers, span?.traceparent),
     );
     exchange.span = span;
-    carry(req, exchange);
     carry(req.socket, exchange);
     this.#traffic.begin(exchange);
     const problem = framingProblem(req) ?? expectationProblem(req);
@@ -192,13 +198,26 @@ class Edge implements HttpEdge {
       this.#unmatched.answer(exchange, undefined);
       return;
     }
-    const serve = (): void => {
-      this.#app(req as express.Request, res as express.Response, (cause?: unknown) =>
-        this.#unmatched.answer(exchange, cause),
-      );
-    };
-    if (span === undefined) serve();
-    else this.#tracer.within(span, serve);
+    if (span === undefined) this.#route(exchange);
+    else this.#tracer.within(span, () => this.#route(exchange));
+  }
+
+  #route(exchange: Exchange): void {
+    if (this.#servesDirectly(exchange)) return;
+    const { req, res } = exchange;
+    carry(req, exchange);
+    this.#app(req as express.Request, res as express.Response, (cause?: unknown) =>
+      this.#unmatched.answer(exchange, cause),
+    );
+  }
+
+  #servesDirectly(exchange: Exchange): boolean {
+    try {
+      return this.#direct.serve(exchange);
+    } catch (cause) {
+      this.#unmatched.answer(exchange, cause);
+      return true;
+    }
   }
 
   async #close(deadlineMs: number): Promise<void> {
