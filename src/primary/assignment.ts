@@ -20,14 +20,26 @@ export class AssignmentTable {
   #lastEpochs = new Map<AccountId, number>();
   #version = 0;
 
-  private constructor(private readonly file: string) {}
+  private constructor(
+    private readonly file: string,
+    private readonly floorOf: (accountId: AccountId) => number,
+  ) {}
 
-  /** Nothing is owned after a start; where accounts were before is kept, so that they go there again. @throws GatewayError JOURNAL_BROKEN */
-  static open(file: string): AssignmentTable {
+  /**
+   * Nothing is owned after a start; where accounts were before is kept, so that they go there again.
+   * @param floorOf below it no epoch of the account is given: that of the lease under which this instance holds it
+   * @throws GatewayError JOURNAL_BROKEN
+   */
+  static open(file: string, floorOf: (accountId: AccountId) => number = () => 0): AssignmentTable {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const table = new AssignmentTable(file);
+    const table = new AssignmentTable(file, floorOf);
     table.#load();
     return table;
+  }
+
+  /** The highest epoch that was ever given here. */
+  highestEpoch(): number {
+    return Math.max(0, ...this.#lastEpochs.values());
   }
 
   ownership(): Ownership {
@@ -52,7 +64,7 @@ export class AssignmentTable {
     for (const account of removed) places.delete(account);
     const lastEpochs = new Map(this.#lastEpochs);
     for (const [account, slot] of moves) {
-      const epoch = (lastEpochs.get(account) ?? 0) + 1;
+      const epoch = Math.max((lastEpochs.get(account) ?? 0) + 1, this.floorOf(account));
       lastEpochs.set(account, epoch);
       places.set(account, { slot, epoch });
     }

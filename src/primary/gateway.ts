@@ -12,6 +12,7 @@ import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js';
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import type { AssignmentTable } from './assignment.js';
+import type { InstanceLeases } from './leases/instance-leases.js';
 import type { Reloader } from './reload.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
@@ -25,6 +26,8 @@ export interface GatewayParts {
   readonly meter: PromMeter;
   readonly clock: Clock;
   readonly log: LeveledLog;
+  /** Only where several instances share the accounts. */
+  readonly leases: InstanceLeases | undefined;
 }
 
 const COLLECT_MS = 1_000;
@@ -73,6 +76,7 @@ export class Gateway {
     if (missing.length > 0 && missing.length === active) reasons.push('no worker is ready');
     else for (const slot of missing) reasons.push(`worker ${slot} is being replaced`);
     if (supervisor.isCrashLooping()) reasons.push('workers die shortly after they start: see the log');
+    reasons.push(...(this.parts.leases?.readiness() ?? []));
     return { ready: reasons.length === 0, reasons };
   }
 
@@ -179,6 +183,7 @@ export class Gateway {
         return { slot, one, report };
       }),
     );
+    const { leases } = this.parts;
     return {
       instance_id: this.reloader.grants.config.cluster.instanceId,
       ready: this.readiness().ready,
@@ -189,6 +194,7 @@ export class Gateway {
         threads: report?.threads ?? 0,
         accounts: one.sessions,
       })),
+      ...(leases !== undefined && { leases: leases.describe() }),
       accounts: workers.flatMap(({ slot, report }) => (report?.sessions ?? []).map((one) => accountOf(one, slot))),
     };
   }

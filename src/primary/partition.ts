@@ -30,6 +30,20 @@ export function partition(accounts: readonly AccountId[], slots: readonly number
   return ownership;
 }
 
+/** Places for accounts that have none, each at the slot with the fewest; nobody else moves. @param slots at least one */
+export function placeNew(accounts: readonly AccountId[], slots: readonly number[], current: Ownership): Ownership {
+  const load = new Map(slots.map((slot) => [slot, 0]));
+  for (const slot of current.values()) if (load.has(slot)) load.set(slot, (load.get(slot) ?? 0) + 1);
+  const places = new Map<AccountId, number>();
+  for (const account of accounts) {
+    const [least] = [...load].sort(([a, held], [b, also]) => held - also || a - b);
+    if (least === undefined) break;
+    places.set(account, least[0]);
+    load.set(least[0], least[1] + 1);
+  }
+  return places;
+}
+
 /** The shares that are one larger go to the slots that hold most already: so the fewest accounts move. */
 function sharesOf(total: number, kept: ReadonlyMap<number, readonly AccountId[]>): ReadonlyMap<number, number> {
   const even = Math.floor(total / kept.size);

@@ -24,6 +24,8 @@ export interface ReloadParts {
   readonly audit: AuditLog;
   readonly meter: Meter;
   readonly log: LeveledLog;
+  /** Which accounts this instance holds; all where it is alone. */
+  readonly isHere?: (accountId: AccountId) => boolean;
   /** Reads and validates the file again. */
   readonly loadConfig: () => Promise<GatewayConfig>;
 }
@@ -128,9 +130,13 @@ export class Reloader {
     const { table } = this.parts;
     const removed = diff.accountsRemoved as readonly AccountId[];
     const before = table.ownership();
-    const after = partition(next.accountIds(), [...supervisor.active().keys()], before);
+    const here = next.accountIds().filter((accountId) => this.parts.isHere?.(accountId) ?? true);
+    const after = partition(here, [...supervisor.active().keys()], before);
     const moves = new Map(movesBetween(before, after));
-    for (const accountId of regranted(next, diff)) moves.set(accountId, after.get(accountId) ?? 0);
+    for (const accountId of regranted(next, diff)) {
+      const slot = after.get(accountId);
+      if (slot !== undefined) moves.set(accountId, slot);
+    }
     if (moves.size + removed.length === 0) return;
     const leaving = new Map(
       [...moves.keys(), ...removed].flatMap((accountId) => {

@@ -10,6 +10,9 @@ import { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
 import { isLoopback } from '../kernel/config/checks.js';
 import { readEnvironment } from '../kernel/config/environment.js';
 import type { GatewayConfig } from '../kernel/config/gateway-config.js';
+import { GatewayError } from '../kernel/domain/errors.js';
+import type { AccountId } from '../kernel/domain/identifiers.js';
+import type { AccountGrant } from '../kernel/ipc/control.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { SystemClock } from '../kernel/runtime/system-clock.js';
 import { sweepStaleTables } from '../kernel/shared-memory/table-directory.js';
@@ -24,6 +27,8 @@ import { Forker } from './fork.js';
 import { Gateway } from './gateway.js';
 import { Grants } from './grants.js';
 import { lockInstance } from './instance-lock.js';
+import type { InstanceLeases } from './leases/instance-leases.js';
+import type { OpenLeases } from './leases/open-leases.js';
 import { ListeningSocket } from './listening-socket.js';
 import { partition } from './partition.js';
 import { Reloader } from './reload.js';
@@ -74,15 +79,23 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   const audit = await openAudit(config.dataDir, { clock, log, meter }, closers);
   const socket = await ListeningSocket.bind(config.server.host, config.server.port);
   closers.push(() => socket.close());
-  const table = AssignmentTable.open(join(config.dataDir, 'primary', 'ownership.json'));
+  const late: LateParts = {};
+  const shared = await openShared(late, { config, clock, log, meter }, closers);
+  const table = AssignmentTable.open(
+    join(config.dataDir, 'primary', 'ownership.json'),
+    shared === undefined ? undefined : (accountId) => shared.leases.epochFloorOf(accountId),
+  );
+  late.table = table;
   const verifier = await JwtVerifier.open(grants.operatorPolicy, { clock, log });
   const meshDir = mkdtempSync(join(tmpdir(), 'opitios-mesh-'));
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
-  const reloader = new Reloader({ table, verifier, audit, meter, log, loadConfig: load }, grants);
-  const gateway = new Gateway({ table, audit, metrics, meter, clock, log }, reloader);
-  const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter });
+  const isHere = (accountId: AccountId): boolean => shared?.leases.isHere(accountId) ?? true;
+  const reloader = new Reloader({ table, verifier, audit, meter, log, loadConfig: load, isHere }, grants);
+  const gateway = new Gateway({ table, audit, metrics, meter, clock, log, leases: shared?.leases }, reloader);
+  late.gateway = gateway;
+  const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter, leases: shared?.leases });
   gateway.supervise(supervisor);
-  placeAccounts(table, grants, supervisor.slots().slice(0, config.cluster.workers));
+  placeAccounts(table, grants.accountIds().filter(isHere), supervisor.slots().slice(0, config.cluster.workers));
   const admin = new AdminServer({
     verifier,
     readiness: () => gateway.readiness(),
@@ -100,6 +113,22 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   closers.push(
     watchConfig({ files: () => reloader.grants.files(), clock, log, changed: () => reloader.reload('file watch') }),
   );
+  const begin = (): Promise<void> => shared?.start(socket.port) ?? Promise.resolve();
+  const life = live({ supervisor, socket, closers, begin, leave: () => shared?.leases.leave() });
+  const ready = life.ready.then(() => ({ port: socket.port, adminPort }));
+  ready.catch(() => undefined);
+  return { ready, gateway, log, stop: life.stop, rollingRestart: () => supervisor.rollingRestart() };
+}
+
+/** The start to its end, and the end. */
+function live(parts: {
+  readonly supervisor: Supervisor;
+  readonly socket: ListeningSocket;
+  readonly closers: (() => unknown)[];
+  readonly begin: () => Promise<void>;
+  readonly leave: () => Promise<void> | undefined;
+}): { readonly ready: Promise<void>; readonly stop: () => Promise<void> } {
+  const { supervisor, socket, closers, begin, leave } = parts;
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -108,26 +137,28 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
     if (stopping !== undefined) supervisor.killAll();
     // First of all: whoever connects now would wait for nobody.
     socket.close();
-    stopping ??= supervisor.stop().then(closeAll);
+    // Other instances take over while the workers here still answer, and send on what is not theirs any more.
+    stopping ??= Promise.resolve(leave())
+      .then(() => supervisor.stop())
+      .then(closeAll);
     return stopping;
   };
-  const ready = supervisor.start().then(
-    () => ({ port: socket.port, adminPort }),
-    async (cause: unknown) => {
+  const ready = supervisor
+    .start()
+    .then(begin)
+    .catch(async (cause: unknown) => {
       supervisor.killAll();
       await stop();
       throw cause;
-    },
-  );
-  ready.catch(() => undefined);
-  return { ready, gateway, log, stop, rollingRestart: () => supervisor.rollingRestart() };
+    });
+  return { ready, stop };
 }
 
-/** As they were before the stop, as far as they are still configured. */
-function placeAccounts(table: AssignmentTable, grants: Grants, slots: readonly number[]): void {
-  const known = new Set(grants.accountIds());
+/** As they were before the stop, as far as they are still configured, and held by this instance. */
+function placeAccounts(table: AssignmentTable, here: readonly AccountId[], slots: readonly number[]): void {
+  const known = new Set(here);
   table.remove([...table.ownership().keys()].filter((accountId) => !known.has(accountId)));
-  table.move(partition(grants.accountIds(), slots, table.ownership()));
+  table.move(partition(here, slots, table.ownership()));
 }
 
 function buildSupervisor(parts: {
@@ -138,8 +169,10 @@ function buildSupervisor(parts: {
   readonly clock: SystemClock;
   readonly log: LeveledLog;
   readonly meter: PromMeter;
+  readonly leases: InstanceLeases | undefined;
 }): Supervisor {
-  const { gateway, table, meshDir, socket, clock, log, meter } = parts;
+  const { gateway, table, meshDir, socket, clock, log, meter, leases } = parts;
+  const mark = (grants: readonly AccountGrant[]): readonly AccountGrant[] => leases?.mark(grants) ?? grants;
   const { config } = gateway.reloader.grants;
   const entry = new URL('../workers/main.js', import.meta.url).pathname;
   const forker = new Forker({ entry, environment: {} });
@@ -155,17 +188,52 @@ function buildSupervisor(parts: {
         slots: supervisor.slots(),
         ...{ meshDir, meshSecret, bootPid: process.pid },
         config: gateway.reloader.grants.workerConfig,
-        grants: await gateway.reloader.grants.for(table.ownedBy(slot)),
+        grants: mark(await gateway.reloader.grants.for(table.ownedBy(slot))),
         table: table.table(),
+        ...(leases !== undefined && { instances: leases.forStart() }),
       }),
       socket: () => socket.handle,
       onMessage: (from, message) => gateway.heard(from, message),
       onEnd: (ended) => gateway.ended(ended),
-      ...{ clock, log, meter },
+      ...{ mark, clock, log, meter },
     },
     { workers: config.cluster.workers, warmSpare: config.cluster.warmSpare },
   );
   return supervisor;
+}
+
+/** Made after the leases, which ask for them when there is something to do. */
+interface LateParts {
+  table?: AssignmentTable;
+  gateway?: Gateway;
+}
+
+/** Without `cluster.redis` nothing of this is loaded. */
+async function openShared(
+  late: LateParts,
+  parts: {
+    readonly config: GatewayConfig;
+    readonly clock: SystemClock;
+    readonly log: LeveledLog;
+    readonly meter: PromMeter;
+  },
+  closers: (() => unknown)[],
+): Promise<OpenLeases | undefined> {
+  if (parts.config.cluster.redis === undefined) return undefined;
+  const { openLeases } = await import('./leases/open-leases.js');
+  const shared = openLeases(parts.config, {
+    ...parts,
+    supervisor: () => late.gateway?.supervisor,
+    table: () => made(late.table),
+    grants: () => made(late.gateway).reloader.grants,
+  });
+  closers.push(() => shared.close());
+  return shared;
+}
+
+function made<T>(part: T | undefined): T {
+  if (part === undefined) throw new GatewayError('ASSERTION_FAILED', {}, { message: 'asked for before it was made' });
+  return part;
 }
 
 /** The primary's own chain, and the signatures over all chains: the last one after the workers have drained. */

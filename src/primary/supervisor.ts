@@ -24,6 +24,8 @@ export interface SupervisorParts {
   readonly socket: () => SendHandle;
   readonly onMessage: (from: WorkerProcess, message: WorkerMessage) => void;
   readonly onEnd: (ended: WorkerProcess) => void;
+  /** What a grant carries besides: the lease it stands under. */
+  readonly mark?: (grants: readonly AccountGrant[]) => readonly AccountGrant[];
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -129,7 +131,8 @@ export class Supervisor {
     for (const [slot, one] of this.#active) {
       const own = assignments.filter((assignment) => assignment.slot === slot);
       if (own.length === 0 || !HOLDS_ACCOUNTS.has(one.phase)) continue;
-      one.send({ kind: 'grant', grants: await grants.for(own) });
+      const opened = await grants.for(own);
+      one.send({ kind: 'grant', grants: this.parts.mark?.(opened) ?? opened });
       this.parts.meter.count('opitios_account_moves_total', {}, own.length);
     }
   }

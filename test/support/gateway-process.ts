@@ -17,6 +17,10 @@ export interface GatewayOptions {
   /** Arguments of the simulator besides the number of accounts. */
   readonly simulator?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** A simulator that others use too: whoever started it closes it. */
+  readonly venue?: SimulatorProcess;
+  /** The token secret, where several gateways must know the same. */
+  readonly secret?: string;
   /** Changes keys before the start: a bad key, for one. */
   readonly editAccounts?: (accounts: ConfiguredAccount[]) => void;
   /** Changes the finished configuration before it is written: seals its secrets, for one. */
@@ -48,6 +52,14 @@ export interface Pool {
   readonly ready: boolean;
   readonly workers: readonly PoolWorker[];
   readonly accounts: readonly { readonly account_id: string; readonly state: string; readonly owner: number }[];
+  /** Only where several instances share the accounts. */
+  readonly leases?: {
+    readonly valid_for_ms: number;
+    readonly last_renewed_age_ms: number | null;
+    readonly members: readonly { readonly instance_id: string; readonly url: string; readonly slots: number }[];
+    readonly slots: readonly { readonly slot: number; readonly epoch: number }[];
+    readonly unowned_slots: number;
+  };
 }
 
 export interface GatewayProcess {
@@ -84,10 +96,12 @@ const ALL: readonly Permission[] = ['market_data', 'read', 'trade', 'audit', 'ad
 /** Build first: `node scripts/build.mjs`. */
 export async function startGateway(options: GatewayOptions = {}): Promise<GatewayProcess> {
   const count = options.accounts ?? 4;
-  const simulator = await startSimulatorProcess(['--accounts', String(count), ...(options.simulator ?? [])]);
+  const simulator =
+    options.venue ?? (await startSimulatorProcess(['--accounts', String(count), ...(options.simulator ?? [])]));
+  const closeVenue = (): Promise<void> => (options.venue === undefined ? simulator.close() : Promise.resolve());
   const dir = mkdtempSync(join(tmpdir(), 'opitios-gateway-'));
   const configFile = join(dir, 'opitios.yaml');
-  const secret = randomBytes(32).toString('hex');
+  const secret = options.secret ?? randomBytes(32).toString('hex');
   const accounts = simulator.accounts.map(({ accountId, apiKey, secretKey }): ConfiguredAccount => ({
     account_id: accountId,
     api_key: apiKey,
@@ -113,7 +127,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ports = await readyPorts(primary, output);
   } catch (cause) {
     await stopProcess(primary);
-    await simulator.close();
+    await closeVenue();
     rmSync(dir, { recursive: true, force: true });
     throw cause;
   }
@@ -156,7 +170,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     },
     stop: async () => {
       await stopProcess(primary);
-      await simulator.close();
+      await closeVenue();
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -7,6 +7,7 @@ import type {
   TradingState,
 } from '../domain/account-request.js';
 import type { AccountId } from '../domain/identifiers.js';
+import type { GrantLease, InstancesView, LeaseWord } from './instances.js';
 import type { Assignment, OwnershipTable } from './ownership.js';
 
 /** An account as handed to its owner: the only place outside the configuration file where its secret travels. */
@@ -21,6 +22,8 @@ export interface AccountGrant {
    * with it because the hub needs their keys wherever they trade.
    */
   readonly standIns?: readonly AccountGrant[];
+  /** Only where several instances share the accounts: nothing is sent for the account without this lease. */
+  readonly lease?: GrantLease;
 }
 
 export type ProfileKind = 'cpu' | 'heap';
@@ -41,7 +44,12 @@ export type PrimaryMessage =
       readonly config: unknown;
       readonly grants: readonly AccountGrant[];
       readonly table: OwnershipTable;
+      /** Only where several instances share the accounts. */
+      readonly instances?: { readonly view: InstancesView; readonly lease: LeaseWord };
     }
+  /** The leases of this instance were renewed, or have lapsed. */
+  | ({ readonly kind: 'lease' } & LeaseWord)
+  | { readonly kind: 'instances'; readonly view: InstancesView }
   | { readonly kind: 'grant'; readonly grants: readonly AccountGrant[] }
   | { readonly kind: 'release'; readonly accountIds: readonly AccountId[]; readonly deadlineMs: number }
   | { readonly kind: 'ownership'; readonly table: OwnershipTable }

@@ -3,7 +3,7 @@
 export interface Clock {
   /** Wall time, milliseconds since the epoch. Never used to measure a duration. */
   now(): number;
-  /** Monotonic milliseconds; only differences mean anything. */
+  /** Monotonic milliseconds; only differences mean anything. The same for all processes of the machine. */
   monotonicMs(): number;
   /** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

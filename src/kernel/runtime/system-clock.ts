@@ -2,13 +2,16 @@
 import { performance } from 'node:perf_hooks';
 import type { Clock } from './clock.js';
 
+/** `performance.now()` begins with its process; this is where the machine's own monotonic clock stood then. */
+const PROCESS_BEGAN_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export class SystemClock implements Clock {
   now(): number {
     return Date.now();
   }
 
   monotonicMs(): number {
-    return performance.now();
+    return PROCESS_BEGAN_MS + performance.now();
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -5,6 +5,8 @@
 import { GatewayError } from '../../kernel/domain/errors.js';
 
 const LOW_RANGE = 2 ** 20;
+/** Room between two leases of a slot: the moves between the holder's own workers are counted in it. */
+export const EPOCHS_A_LEASE = 1024;
 
 export function composeEpoch(highSeconds: number, low: number): number {
   return highSeconds * LOW_RANGE + (low % LOW_RANGE);

@@ -3,14 +3,16 @@
  *
  * - away: another instance holds it, or nobody does.
  * - held: ours until `validUntil` on the monotonic clock, which is when the renewal was *sent* plus the time to live
- *   less a margin. Entered by a beat that acquired it; left for `releasing`, or for `away` when it ran out.
+ *   less a margin. Entered by a beat that acquired it.
+ * - lapsed: held, and past `validUntil`: nothing may be sent. The store may still give it back under the same epoch, as
+ *   long as nobody took it since; otherwise it is lost.
  * - releasing: fair shares gave it to somebody else; its accounts are being drained, then it is released.
  *
- * The keeper never trusts silence: a beat that fails changes nothing here, and time alone ends the lease.
+ * The keeper never trusts silence: a beat that fails changes nothing here, and time alone ends the right to send.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
-import { composeEpoch, nextHighPart } from './epoch.js';
+import { composeEpoch, EPOCHS_A_LEASE, nextHighPart } from './epoch.js';
 import type { HeldSlot, LeaseBeat, LeaseStore, LeaseView, Member } from './lease-store.js';
 import { fairShares } from './slots.js';
 
@@ -24,19 +26,25 @@ export interface LeaseKeeperOptions {
   readonly safetyMarginMs: number;
   /** A longer gap between two turns of the loop means the machine slept, where the monotonic clock may have stood still. */
   readonly suspendGapMs: number;
+  /** How long bytes that the last owner wrote may be on their way, beyond its lease. */
+  readonly writeDeadlineMs: number;
   /** The highest epoch that this instance's disk knows of. */
   readonly highestEpoch: number;
 }
 
+/** `cleanAtMs`, monotonic: until then calls without a client order id wait, for the last owner's may be on the wire. */
+export interface AcquiredSlot extends HeldSlot {
+  readonly cleanAtMs: number;
+}
+
 export interface LeaseListener {
-  /** A slot is ours. Calls without a client order id wait until `cleanAtMs` (monotonic): the last owner's may be on the wire. */
-  onAcquired(slot: number, epoch: number, cleanAtMs: number): void;
-  /** A slot ran out or was taken over: whatever it guards must stop at once. */
+  onAcquired(slots: readonly AcquiredSlot[]): void;
+  /** Slots were taken by others, or given back to nobody: whatever they guard must be let go. */
   onLost(slots: readonly number[]): void;
-  /** Planned: resolves when the slot's accounts are drained and nothing of them is in flight. */
+  /** Planned: resolves when the slots' accounts are drained and nothing of them is in flight. */
   onRelease(slots: readonly number[]): Promise<void>;
-  /** After each good beat: held slots may send until this monotonic time. */
-  onRenewed(validUntilMs: number, held: ReadonlyMap<number, number>): void;
+  /** After each good beat: held slots may send until this monotonic time. `wallLeadMs` as LeaseWord says it. */
+  onRenewed(validUntilMs: number, wallLeadMs: number, held: ReadonlyMap<number, number>): void;
   onView(members: readonly Member[], owners: LeaseView['owners']): void;
 }
 
@@ -46,11 +54,18 @@ export class LeaseKeeper {
   readonly #held = new Map<number, number>();
   readonly #releasing = new Set<number>();
   readonly #drained = new Map<number, number>();
+  /** Slots that another instance was seen to hold: a store that has forgotten it changes nothing about that. */
+  readonly #seenElsewhere = new Set<number>();
   #validUntilMs = 0;
+  #hasLapsed = false;
   #highestEpoch: number;
   #members: readonly Member[] = [];
   #owners: LeaseView['owners'] = [];
   #leaving = false;
+  #beating: Promise<void> = Promise.resolve();
+  #nap = new AbortController();
+  #lastGoodBeatMs = 0;
+  #wallLeadMs = 0;
 
   constructor(
     private readonly store: LeaseStore,
@@ -76,31 +91,59 @@ export class LeaseKeeper {
     return this.#validUntilMs;
   }
 
+  /** Monotonic milliseconds when the store last answered well; 0 before the first time. */
+  get lastGoodBeatMs(): number {
+    return this.#lastGoodBeatMs;
+  }
+
+  /** Whether what is held may be sent for now. */
+  isValid(): boolean {
+    return this.clock.monotonicMs() < this.#validUntilMs;
+  }
+
   /** Beats until the signal aborts. Never rejects: a failing store is a state of the world, not of the keeper. */
   async run(signal: AbortSignal): Promise<void> {
+    this.store.onNudge(() => this.wake());
     // The first beat only joins; without a look at the members nobody knows a fair share.
     await this.beat();
     let lastTurn = this.clock.monotonicMs();
+    let lastWall = this.clock.now();
     while (!signal.aborted) {
       const turn = this.clock.monotonicMs();
-      if (turn - lastTurn > this.options.renewIntervalMs + this.options.suspendGapMs)
-        this.#loseAll('the machine slept');
+      const wall = this.clock.now();
+      if (this.#hasSlept(turn - lastTurn, wall - lastWall)) this.#lapse('the machine slept');
       await this.beat();
-      this.#expire();
+      this.#noteLapse();
       lastTurn = this.clock.monotonicMs();
-      await this.clock.sleep(this.#nextWaitMs(turn), signal);
+      lastWall = this.clock.now();
+      this.#nap = new AbortController();
+      await this.clock.sleep(this.#nextWaitMs(turn), AbortSignal.any([signal, this.#nap.signal]));
     }
+  }
+
+  /** The next beat is due now. */
+  wake(): void {
+    this.#nap.abort();
   }
 
   /** Drains and releases everything, for a shutdown. Afterwards others may take the slots at once. */
   async leave(): Promise<void> {
     this.#leaving = true;
+    // One that was being acquired meanwhile is drained too.
+    await this.#beating;
     await this.#drain([...this.#held.keys()]);
     await this.beat();
   }
 
-  async beat(): Promise<void> {
+  /** One at a time: what a beat tells must be judged before the next one is put together. */
+  beat(): Promise<void> {
+    this.#beating = this.#beating.then(() => this.#beat());
+    return this.#beating;
+  }
+
+  async #beat(): Promise<void> {
     const sentAt = this.clock.monotonicMs();
+    const wallLeadMs = this.clock.now() - sentAt;
     const beat = this.#compose();
     if (beat === undefined) return;
     let view: LeaseView;
@@ -108,11 +151,12 @@ export class LeaseKeeper {
       view = await this.store.beat(beat);
     } catch (cause) {
       this.log.warn(
-        { cause: String(cause), validForMs: this.#validUntilMs - this.clock.monotonicMs() },
+        { cause: String(cause), validForMs: Math.round(this.#validUntilMs - this.clock.monotonicMs()) },
         'lease beat failed',
       );
       return;
     }
+    this.#wallLeadMs = wallLeadMs;
     this.#apply(view, sentAt, beat.release);
   }
 
@@ -134,15 +178,16 @@ export class LeaseKeeper {
       renew: [...this.#held].map(([slot, epoch]) => ({ slot, epoch })),
       acquire: this.#leaving ? [] : this.#wanted(),
       epochFloor: composeEpoch(high, 0),
+      epochStep: EPOCHS_A_LEASE,
     };
   }
 
-  /** Slots that the fair shares give us and that nobody held when we last looked. */
+  /** Slots that the fair shares give us. The store knows which of them are free. */
   #wanted(): readonly number[] {
     const wanted: number[] = [];
     for (const [slot, instance] of this.#shares()) {
-      if (instance !== this.options.instanceId || this.#held.has(slot) || this.#drained.has(slot)) continue;
-      if (this.#owners[slot] === undefined) wanted.push(slot);
+      const isMine = instance === this.options.instanceId;
+      if (isMine && !this.#held.has(slot) && !this.#drained.has(slot)) wanted.push(slot);
     }
     return wanted;
   }
@@ -155,21 +200,36 @@ export class LeaseKeeper {
   }
 
   #apply(view: LeaseView, sentAt: number, released: readonly HeldSlot[]): void {
+    this.#lastGoodBeatMs = this.clock.monotonicMs();
     this.#members = view.members;
     this.#owners = view.owners;
+    this.#noteOwners();
     for (const { slot } of released) this.#drained.delete(slot);
     const lost = [...this.#held].filter(([slot, epoch]) => !this.#isOurs(slot, epoch)).map(([slot]) => slot);
-    this.#forget(lost, 'taken over');
-    for (const { slot, epoch, clean } of view.acquired) {
+    this.#forget(lost);
+    const acquired = view.acquired.map(({ slot, epoch, before }) => {
       this.#held.set(slot, epoch);
-      this.#highestEpoch = Math.max(this.#highestEpoch, epoch);
-      const lockDelayMs = clean ? 0 : this.options.ttlMs;
-      this.listener.onAcquired(slot, epoch, sentAt + lockDelayMs);
-    }
+      const isClean = before === 'released' || (before === 'never-held' && !this.#seenElsewhere.has(slot));
+      const lockDelayMs = isClean ? 0 : this.options.ttlMs + this.options.writeDeadlineMs;
+      return { slot, epoch, cleanAtMs: sentAt + lockDelayMs };
+    });
     this.#validUntilMs = sentAt + this.options.ttlMs - this.options.safetyMarginMs;
+    if (this.#hasLapsed && this.isValid()) {
+      this.#hasLapsed = false;
+      this.log.info({ slots: this.#held.size }, 'leases are valid again');
+    }
     this.listener.onView(view.members, view.owners);
-    this.listener.onRenewed(this.#validUntilMs, this.#held);
+    if (acquired.length > 0) this.listener.onAcquired(acquired);
+    this.listener.onRenewed(this.#validUntilMs, this.#wallLeadMs, this.#held);
     this.#rebalance();
+  }
+
+  #noteOwners(): void {
+    for (const [slot, owner] of this.#owners.entries()) {
+      if (owner === undefined) continue;
+      this.#highestEpoch = Math.max(this.#highestEpoch, owner.epoch);
+      if (owner.instanceId !== this.options.instanceId) this.#seenElsewhere.add(slot);
+    }
   }
 
   #isOurs(slot: number, epoch: number): boolean {
@@ -184,7 +244,7 @@ export class LeaseKeeper {
       const owner = shares.get(slot);
       return owner !== undefined && owner !== this.options.instanceId && !this.#releasing.has(slot);
     });
-    if (surplus.length > 0) void this.#drain(surplus);
+    if (surplus.length > 0) void this.#drain(surplus).then(() => this.wake());
   }
 
   async #drain(slots: readonly number[]): Promise<void> {
@@ -201,21 +261,31 @@ export class LeaseKeeper {
     }
   }
 
-  #expire(): void {
-    if (this.#held.size > 0 && this.clock.monotonicMs() >= this.#validUntilMs) this.#loseAll('the lease ran out');
+  /** Wall time that passed without the monotonic clock, or a loop that stood still. */
+  #hasSlept(monotonicMs: number, wallMs: number): boolean {
+    const { renewIntervalMs, suspendGapMs } = this.options;
+    return wallMs - monotonicMs > suspendGapMs || monotonicMs > renewIntervalMs + suspendGapMs;
   }
 
-  #loseAll(reason: string): void {
-    this.#forget([...this.#held.keys()], reason);
+  #noteLapse(): void {
+    if (this.#held.size > 0 && !this.isValid()) this.#lapse('the lease ran out');
   }
 
-  #forget(slots: readonly number[], reason: string): void {
+  #lapse(reason: string): void {
+    this.#validUntilMs = 0;
+    if (this.#hasLapsed || this.#held.size === 0) return;
+    this.#hasLapsed = true;
+    this.log.warn({ slots: this.#held.size, reason }, 'leases lapsed: orders are refused');
+    this.listener.onRenewed(0, this.#wallLeadMs, this.#held);
+  }
+
+  #forget(slots: readonly number[]): void {
     if (slots.length === 0) return;
     for (const slot of slots) {
       this.#held.delete(slot);
       this.#releasing.delete(slot);
     }
-    this.log.warn({ slots: slots.length, reason }, 'leases lost');
+    this.log.warn({ slots: slots.length }, 'leases lost');
     this.listener.onLost(slots);
   }
 
@@ -223,7 +293,7 @@ export class LeaseKeeper {
   #nextWaitMs(turnStartedMs: number): number {
     const now = this.clock.monotonicMs();
     const untilBeat = Math.max(0, turnStartedMs + this.options.renewIntervalMs - now);
-    if (this.#held.size === 0) return untilBeat;
+    if (this.#held.size === 0 || now >= this.#validUntilMs) return untilBeat;
     return Math.max(1, Math.min(untilBeat, this.#validUntilMs - now));
   }
 }

@@ -8,12 +8,17 @@ export interface LeaseBeat {
   /** Where the other instances reach this one. */
   readonly advertiseUrl: string;
   readonly ttlMs: number;
-  /** Slots held, with the epoch they were taken under: a lease taken over meanwhile is not renewed by mistake. */
+  /**
+   * Slots held, with the epoch they were taken under: a lease taken over meanwhile is not renewed by mistake. One that ran
+   * out, or that the store has lost, is put back as long as nobody took it since.
+   */
   readonly renew: readonly HeldSlot[];
   readonly release: readonly HeldSlot[];
   readonly acquire: readonly number[];
   /** The composite epoch below which no new lease may start. */
   readonly epochFloor: number;
+  /** A new lease begins at least so far above the slot's last one. */
+  readonly epochStep: number;
   /** Takes part in the fair shares; false while draining. */
   readonly member: boolean;
 }
@@ -32,8 +37,8 @@ export interface LeaseView {
   readonly members: readonly Member[];
   /** Index is the slot; undefined where nobody holds it. */
   readonly owners: readonly (SlotOwner | undefined)[];
-  /** Slots newly taken by this beat. `clean`: the last owner released it, so nothing of it can still be on the wire. */
-  readonly acquired: readonly (HeldSlot & { readonly clean: boolean })[];
+  /** Slots newly taken by this beat. Of what was `released` nothing can still be on the wire. */
+  readonly acquired: readonly (HeldSlot & { readonly before: 'released' | 'expired' | 'never-held' })[];
 }
 
 export interface SlotOwner {
@@ -44,5 +49,7 @@ export interface SlotOwner {
 export interface LeaseStore {
   /** Rejects when the store is away, slow beyond the call's deadline, or refuses. */
   beat(beat: LeaseBeat): Promise<LeaseView>;
+  /** Somebody released leases or left: a beat now would find something. */
+  onNudge(listen: () => void): void;
   close(): Promise<void>;
 }

@@ -1,14 +1,8 @@
 /**
- * Which slot an account belongs to and which instance should hold a slot. Pure: every instance that sees the same
- * members comes to the same answer without talking. A slot, not an account, is what is leased: 128 renewals carry any
- * number of accounts.
+ * Which instance should hold a slot. Pure: every instance that sees the same members comes to the same answer without
+ * talking. A slot, not an account, is what is leased: a few renewals carry any number of accounts.
  */
 import { createHash } from 'node:crypto';
-
-/** Stable for ever for a given number of slots: it decides which lease guards an account. */
-export function slotOf(accountId: string, slots: number): number {
-  return createHash('sha256').update(accountId).digest().readUInt32BE(0) % slots;
-}
 
 /**
  * The fair shares: each slot goes to the member that scores highest on it (rendezvous hashing), bounded so that no

@@ -27,6 +27,8 @@ export interface BrokerCall {
   /** Asked synchronously right before the first byte leaves (lease, epoch, halt). False: nothing is sent. */
   readonly mayStillSend?: () => boolean;
   readonly traceparent?: string;
+  /** Names the owner's epoch to the broker's side: evidence of who sent what when. */
+  readonly epoch?: number;
 }
 
 /**

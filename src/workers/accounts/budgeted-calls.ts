@@ -45,7 +45,10 @@ export class BudgetedCalls {
       deadlineMs: Math.max(1, call.deadlineMs - spentMs),
       ...(call.body !== undefined && { body: call.body }),
       ...(call.mayStillSend !== undefined && { mayStillSend: call.mayStillSend }),
-      ...(call.traceparent !== undefined && { headers: { traceparent: call.traceparent } }),
+      headers: {
+        ...(call.traceparent !== undefined && { traceparent: call.traceparent }),
+        ...(call.epoch !== undefined && { 'x-opitios-epoch': String(call.epoch) }),
+      },
     });
     if (result.kind === 'not-sent') permit.giveBack();
     else permit.release(result.kind === 'answered' ? rateHeadersOf(result.headers) : undefined);

@@ -46,7 +46,7 @@ export class OwnedAccounts {
     const master = grants.find(({ accountId }) => accountId === MASTER_ACCOUNT_ID);
     for (const grant of grants) {
       this.#grants.set(grant.accountId, grant);
-      this.parts.fence.grant(grant.accountId);
+      this.parts.fence.grant(grant);
     }
     if (master !== undefined) {
       const standIns = (master.standIns ?? []).map((grant) => trading.upstream(grant));

@@ -86,6 +86,7 @@ export class Trading {
       risk: config.risk,
       namespace: ORDER_NAMESPACE,
       attemptDeadlineMs: config.alpaca.requestTimeoutMs,
+      marksEpoch: config.cluster.redis !== undefined,
     });
     return new Trading(parts, desk, journal, audit);
   }

@@ -19,6 +19,7 @@ import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
 import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy, uuidV7 } from '../orders/entropy.js';
+import { InstanceMap } from '../routing/instance-map.js';
 import { LocalAccounts } from '../routing/local-accounts.js';
 import { MeshOrderEvents } from '../routing/mesh-order-events.js';
 import { MeshRouter } from '../routing/mesh-router.js';
@@ -65,6 +66,8 @@ export class WorkerParts {
       readonly local: LocalAccounts;
       readonly reports: SessionReports;
       readonly ownership: OwnershipView;
+      readonly fence: GrantFence;
+      readonly instances: InstanceMap;
       readonly owned: OwnedAccounts;
       readonly verifier: JwtVerifier;
       readonly router: MeshRouter;
@@ -92,7 +95,9 @@ export class WorkerParts {
       const answer = marketData.door.quoteNow(symbol);
       return answer?.kind === 'answer' ? answer.body : undefined;
     });
-    const fence = new GrantFence();
+    const fence = new GrantFence(clock);
+    if (start.instances !== undefined) fence.renew(start.instances.lease);
+    const instances = new InstanceMap(start.instances?.view);
     const trading = await Trading.open({ config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash });
     const { desk } = trading;
     const local = new LocalAccounts(desk, () => ownership.changed());
@@ -118,7 +123,7 @@ export class WorkerParts {
     marketData.start();
     await mesh.start();
     const parts = { mesh, marketData, trading, local, reports, ownership, owned, verifier, router, http, streams };
-    return new WorkerParts(start, env, { ...parts, admin, settings });
+    return new WorkerParts(start, env, { ...parts, admin, settings, fence, instances });
   }
 
   /** Opens the accounts, then the door. @param socket bound by the primary, shared with the other workers */
@@ -146,6 +151,12 @@ export class WorkerParts {
       }
       case 'ownership':
         ownership.apply(message.table);
+        return;
+      case 'lease':
+        this.built.fence.renew(message);
+        return;
+      case 'instances':
+        this.built.instances.apply(message.view);
         return;
       case 'ping':
         this.env.send({ kind: 'pong', sentAt: message.sentAt, sessions: owned.counts() });

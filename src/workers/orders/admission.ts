@@ -2,7 +2,7 @@
 import type { AccountAnswer, TradingState } from '../../kernel/domain/account-request.js';
 import type { RiskConfig } from '../../kernel/config/gateway-config.js';
 import type { AccountSession, MirrorView } from '../accounts/account-session.js';
-import { notSent, problemAnswer } from './answers.js';
+import { leaseLost, notSent, problemAnswer } from './answers.js';
 import type { BrokerOrder } from './core/order-match.js';
 import type { IntentPlan } from './intent-plan.js';
 import type { DeskPorts } from './ports.js';
@@ -38,6 +38,7 @@ export function admit(plan: IntentPlan, original: BrokerOrder | undefined, facts
   const { ports, session, tradingState, closedBecause } = facts;
   if (closedBecause !== undefined) return unsent('account-closed', closedBecause);
   if (tradingState === 'HALTED') return halted(tradingState);
+  if (ports.fence.hasLapsed?.(session.accountId) === true) return { answer: leaseLost(), denial: undefined };
   if (!ports.fence.holds(session.accountId)) return unsent('lease', 'This instance does not own the account now.');
   const trouble = ports.journal.trouble();
   if (trouble !== undefined) return unsent('journal', trouble);

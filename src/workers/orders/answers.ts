@@ -35,6 +35,15 @@ export function notSent(reason: string, detail: string): AccountAnswer {
   return { kind: 'problem', problem: notSentProblem(reason, detail) };
 }
 
+/** Nothing reached the broker: whether this instance still owns the account cannot be told now. */
+export function leaseLost(): AccountAnswer {
+  const detail = 'The lease of this account has run out here and could not be renewed; the order was not sent.';
+  return problemAnswer('lease-lost', detail, {
+    retryAfterS: RETRY_AFTER_S,
+    members: { retryable: true, reason: 'lease' },
+  });
+}
+
 /** Never an error status: that would invite a second order under a new key. */
 export function unknownAnswer(accountId: string, clientOrderId: string): AccountAnswer {
   return jsonAnswer(

@@ -1,7 +1,7 @@
 /** Cancels of one account: audited first, queued while the order's outcome is unknown, honest for every single order. */
 import type { AccountAnswer, CallContext } from '../../kernel/domain/account-request.js';
 import type { AccountDesk } from './account-desk.js';
-import { jsonAnswer, locationOfUnknown, notSent } from './answers.js';
+import { jsonAnswer, locationOfUnknown, notSent, problemAnswer } from './answers.js';
 import { cancelAllOrders, cancelOrder, type CancelPorts } from './cancel-order.js';
 import { readJson } from './core/order-match.js';
 import type { LiveIntent } from './live-intent.js';
@@ -38,6 +38,8 @@ export async function cancelAll(
 ): Promise<AccountAnswer> {
   if (request.dryRun) return dryRun('/v2/orders');
   if (!(await audited(desk, context, { order_id: '*' }))) return notSent('audit', 'The cancel could not be audited.');
+  const lockDelayMs = desk.shared.ports.fence.lockDelayMs?.(desk.session.accountId) ?? 0;
+  if (lockDelayMs > 0) return laterAnswer(lockDelayMs);
   const open = desk.known.all();
   const queued: LiveIntent[] = [];
   for (const live of open) if ((await queueCancel(desk, live)) === undefined) queued.push(live);
@@ -75,6 +77,12 @@ function queuedAnswer(desk: AccountDesk, live: LiveIntent): AccountAnswer {
   const location = locationOfUnknown(accountId, live.clientOrderId);
   const body = { status: 'unknown', account_id: accountId, client_order_id: live.clientOrderId, cancel: 'queued' };
   return jsonAnswer(202, body, { location, 'retry-after': '1' });
+}
+
+/** A cancel of everything would miss what the last owner wrote and the broker has not seen yet. */
+function laterAnswer(lockDelayMs: number): AccountAnswer {
+  const detail = 'The account has just been taken over: an order of its last owner may still arrive.';
+  return problemAnswer('outcome-unknown-open', detail, { retryAfterS: Math.ceil(lockDelayMs / 1_000) });
 }
 
 /** The broker's list says nothing of orders that it may still be about to show. */

@@ -32,6 +32,11 @@ export async function closePosition(
   if (replayed !== undefined) return replayed;
   const position = await positionOf(desk, symbol);
   if (position.kind === 'refused') return position.answer;
+  const lockDelayMs = desk.shared.ports.fence.lockDelayMs?.(desk.session.accountId) ?? 0;
+  if (lockDelayMs > 0) {
+    const detail = 'The account has just been taken over: an order of its last owner may still arrive.';
+    return problemAnswer('outcome-unknown-open', detail, { retryAfterS: Math.ceil(lockDelayMs / 1_000) });
+  }
   const closing = closingOrder(position.position, part);
   if (closing.kind === 'refused') {
     const { field, detail } = closing;

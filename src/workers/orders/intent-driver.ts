@@ -121,6 +121,7 @@ export class IntentDriver {
         return true;
       },
       ...(traceparent === undefined ? {} : { traceparent }),
+      ...(options().marksEpoch === true && { epoch: session.epoch }),
     });
     ports.crash.reach('K4');
     heard(reply);

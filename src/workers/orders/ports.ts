@@ -23,6 +23,10 @@ export interface MarkSource {
 /** Whether this instance still owns the account: asked synchronously right before the first byte of an order leaves. */
 export interface Fence {
   holds(accountId: AccountId): boolean;
+  /** The account is here, and its lease is not good now: the lease store does not answer, or time ran out. */
+  hasLapsed?(accountId: AccountId): boolean;
+  /** Milliseconds in which bytes of a former owner may still arrive: what carries no client order id waits. */
+  lockDelayMs?(accountId: AccountId): number;
 }
 
 export interface DeskPorts {
@@ -46,6 +50,8 @@ export interface DeskSettings {
 export interface DeskOptions extends DeskSettings {
   /** Part of every derived client order id: the same in all instances that may own the same accounts. */
   readonly namespace: string;
+  /** Where instances share accounts each order says to the broker's side under which epoch it was sent. */
+  readonly marksEpoch?: boolean;
   /** For one attempt, its wait for the budget included. */
   readonly attemptDeadlineMs: number;
 }

@@ -1,12 +1,13 @@
-/** Against a real Redis, started here on a socket of its own. */
+/** Against a real Redis, started here on a port of its own. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { RedisLeaseStore } from '../../../src/primary/leases/redis-lease-store.js';
 import { SystemClock } from '../../../src/kernel/runtime/system-clock.js';
 import { silentLog } from '../../../src/kernel/runtime/log.js';
-import type { LeaseBeat } from '../../../src/primary/leases/lease-store.js';
+import type { LeaseBeat, LeaseView } from '../../../src/primary/leases/lease-store.js';
 import { hasRedis, startRedis, type RedisProcess } from '../../support/redis-process.js';
 
 const whenRedis = hasRedis() ? test : test.skip;
+const FLOOR = 1_800_000_000 * 2 ** 20;
 let redis: RedisProcess | undefined;
 const stores: RedisLeaseStore[] = [];
 
@@ -19,30 +20,44 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-function aStore(keyPrefix: string): RedisLeaseStore {
+async function aStore(keyPrefix: string, { isYoung = false } = {}): Promise<RedisLeaseStore> {
   const store = new RedisLeaseStore(
-    { url: redis?.url ?? '', keyPrefix, slots: 4, commandTimeoutMs: 500 },
+    { url: redis?.url ?? '', keyPrefix, slots: 4, commandTimeoutMs: 2_000 },
     new SystemClock(),
     silentLog,
   );
   stores.push(store);
+  // A store is young for one time to live after its first beat: this one was born long ago.
+  if (!isYoung) await redis?.command('SET', `{${keyPrefix}}:born`, '1');
   return store;
 }
 
 const aBeat = (instanceId: string, over: Partial<LeaseBeat> = {}): LeaseBeat => ({
   instanceId,
   advertiseUrl: `http://${instanceId}`,
-  ttlMs: 5_000,
+  ttlMs: 60_000,
   renew: [],
   release: [],
   acquire: [],
-  epochFloor: 1_800_000_000 * 2 ** 20,
+  epochFloor: FLOOR,
+  epochStep: 1024,
   member: true,
   ...over,
 });
 
+async function beatUntil(
+  store: RedisLeaseStore,
+  beat: LeaseBeat,
+  holds: (view: LeaseView) => boolean,
+): Promise<LeaseView> {
+  const deadline = Date.now() + 20_000;
+  let view = await store.beat(beat);
+  while (!holds(view) && Date.now() < deadline) view = await store.beat(beat);
+  return view;
+}
+
 whenRedis('a free slot is taken once, and a second instance sees who has it', async () => {
-  const store = aStore('taken-once');
+  const store = await aStore('taken-once');
 
   const first = await store.beat(aBeat('a', { acquire: [0, 1] }));
   const second = await store.beat(aBeat('b', { acquire: [0] }));
@@ -50,14 +65,14 @@ whenRedis('a free slot is taken once, and a second instance sees who has it', as
   expect(first.acquired.map(({ slot }) => slot)).toEqual([0, 1]);
   expect(second.acquired).toEqual([]);
   expect(second.owners[0]).toEqual({ instanceId: 'a', epoch: first.acquired[0]?.epoch });
-  expect(second.members).toEqual([
+  expect([...second.members].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1))).toEqual([
     { instanceId: 'a', advertiseUrl: 'http://a' },
     { instanceId: 'b', advertiseUrl: 'http://b' },
   ]);
 });
 
 whenRedis('a renewal under an old epoch does not touch the new lease, nor does a release', async () => {
-  const store = aStore('old-epoch');
+  const store = await aStore('old-epoch');
   const taken = await store.beat(aBeat('a', { acquire: [2] }));
   const epoch = taken.acquired[0]?.epoch ?? 0;
 
@@ -66,34 +81,88 @@ whenRedis('a renewal under an old epoch does not touch the new lease, nor does a
 
   const released = await store.beat(aBeat('a', { release: [{ slot: 2, epoch }] }));
   expect(released.owners[2]).toBeUndefined();
+  const late = await store.beat(aBeat('a', { renew: [{ slot: 2, epoch }] }));
+  expect(late.owners[2]).toBeUndefined();
 });
 
-whenRedis('epochs are exact integers above the floor, also after the store lost everything', async () => {
-  const store = aStore('floor');
-  const floor = 1_800_000_000 * 2 ** 20;
+whenRedis('a released slot is told to be clean and begins far above its last epoch', async () => {
+  const store = await aStore('released');
+  const taken = await store.beat(aBeat('a', { acquire: [2] }));
+  const epoch = taken.acquired[0]?.epoch ?? 0;
+  await store.beat(aBeat('a', { release: [{ slot: 2, epoch }] }));
 
+  const next = await store.beat(aBeat('b', { acquire: [2] }));
+
+  expect(next.acquired).toEqual([{ slot: 2, epoch: epoch + 1024, before: 'released' }]);
+});
+
+whenRedis('a store that lost everything takes leases back from their holders and gives no new ones yet', async () => {
+  const store = await aStore('emptied');
   const first = await store.beat(aBeat('a', { acquire: [3] }));
+  const held = { slot: 3, epoch: first.acquired[0]?.epoch ?? 0 };
   await redis?.command('FLUSHALL');
-  const second = await store.beat(aBeat('b', { acquire: [3], epochFloor: floor + 2 ** 20 }));
 
-  expect(first.acquired[0]?.epoch).toBe(floor);
-  expect(second.acquired[0]?.epoch).toBe(floor + 2 ** 20);
+  const thief = await store.beat(aBeat('b', { acquire: [0, 3] }));
+  const holder = await store.beat(aBeat('a', { renew: [held] }));
+  const again = await store.beat(aBeat('b', { acquire: [3] }));
+
+  expect(thief.acquired).toEqual([]);
+  expect(holder.owners[3]).toEqual({ instanceId: 'a', epoch: held.epoch });
+  expect(again.owners[3]).toEqual({ instanceId: 'a', epoch: held.epoch });
+});
+
+whenRedis('a store gives leases once it is older than a time to live, at the floor that is asked for', async () => {
+  const store = await aStore('young', { isYoung: true });
+  const beat = aBeat('a', { acquire: [1], ttlMs: 200 });
+
+  const first = await store.beat(beat);
+  const view = await beatUntil(store, beat, ({ acquired }) => acquired.length > 0);
+
+  expect(first.acquired).toEqual([]);
+  expect(view.acquired).toEqual([{ slot: 1, epoch: FLOOR, before: 'never-held' }]);
 });
 
 whenRedis('a lease that is not renewed runs out, and its successor is told that it was not released', async () => {
-  const store = aStore('runs-out');
+  const store = await aStore('runs-out');
   await store.beat(aBeat('a', { acquire: [1], ttlMs: 60 }));
 
-  let view = await store.beat(aBeat('b', { acquire: [1], ttlMs: 5_000 }));
-  for (const deadline = Date.now() + 5_000; view.acquired.length === 0 && Date.now() < deadline;) {
-    view = await store.beat(aBeat('b', { acquire: [1], ttlMs: 5_000 }));
+  const view = await beatUntil(store, aBeat('b', { acquire: [1] }), ({ acquired }) => acquired.length > 0);
+
+  expect(view.acquired[0]).toMatchObject({ slot: 1, before: 'expired' });
+});
+
+whenRedis('a lease that ran out is put back under its epoch unless another took it', async () => {
+  const store = await aStore('put-back');
+  const taken = await store.beat(aBeat('a', { acquire: [0, 1], ttlMs: 60 }));
+  const renew = taken.acquired.map(({ slot, epoch }) => ({ slot, epoch }));
+  await beatUntil(store, aBeat('b'), ({ owners }) => owners[0] === undefined);
+  await store.beat(aBeat('b', { acquire: [1] }));
+
+  const view = await store.beat(aBeat('a', { renew }));
+
+  expect(view.owners[0]).toEqual({ instanceId: 'a', epoch: renew[0]?.epoch });
+  expect(view.owners[1]?.instanceId).toBe('b');
+});
+
+whenRedis('whoever listens is nudged when leases are released', async () => {
+  const store = await aStore('nudged');
+  const other = await aStore('nudged');
+  const taken = await store.beat(aBeat('a', { acquire: [2] }));
+  let nudges = 0;
+  other.onNudge(() => void (nudges += 1));
+
+  const release = taken.acquired.map(({ slot, epoch }) => ({ slot, epoch }));
+  const deadline = Date.now() + 20_000;
+  for (let n = 0; nudges === 0 && Date.now() < deadline; n += 1) {
+    const again = await store.beat(aBeat('a', { release, acquire: [n % 2] }));
+    release.splice(0, release.length, ...again.acquired.map(({ slot, epoch }) => ({ slot, epoch })));
   }
 
-  expect(view.acquired[0]).toMatchObject({ slot: 1, clean: false });
+  expect(nudges).toBeGreaterThan(0);
 });
 
 whenRedis('a store that does not answer in time fails the beat', async () => {
-  const store = aStore('away');
+  const store = await aStore('away');
   await store.beat(aBeat('a'));
   redis?.pause();
 

@@ -40,7 +40,7 @@ function aWorker() {
   });
   const trading = { desk, session, release: () => held.release, warm: () => Promise.resolve() };
   const local = new LocalAccounts(desk as never, () => undefined);
-  const fence = new GrantFence();
+  const fence = new GrantFence(new SystemClock());
   const parts = {
     config: { alpaca: { warmConcurrency: 1 } } as GatewayConfig,
     reports: { publish: () => undefined },

@@ -9,6 +9,7 @@ class MemoryLeaseStore implements LeaseStore {
   readonly #leases = new Map<number, SlotOwner & { until: number }>();
   readonly #members = new Map<string, { url: string; until: number }>();
   readonly #clean = new Set<number>();
+  readonly #last = new Map<number, number>();
   #epochs = 0;
   away = false;
 
@@ -24,6 +25,10 @@ class MemoryLeaseStore implements LeaseStore {
     for (const [id, member] of this.#members) if (member.until <= now) this.#members.delete(id);
     if (beat.member) this.#members.set(beat.instanceId, { url: beat.advertiseUrl, until: now + beat.ttlMs });
     else this.#members.delete(beat.instanceId);
+    for (const { slot, epoch } of beat.renew) {
+      const isFree = !this.#leases.has(slot) && this.#last.get(slot) === epoch && !this.#clean.has(slot);
+      if (isFree) this.#leases.set(slot, { instanceId: beat.instanceId, epoch, until: now + beat.ttlMs });
+    }
     for (const { slot, epoch } of beat.release) {
       if (this.#leases.get(slot)?.epoch !== epoch) continue;
       this.#leases.delete(slot);
@@ -38,13 +43,20 @@ class MemoryLeaseStore implements LeaseStore {
       if (this.#leases.has(slot)) continue;
       this.#epochs = Math.max(this.#epochs + 1, beat.epochFloor);
       this.#leases.set(slot, { instanceId: beat.instanceId, epoch: this.#epochs, until: now + beat.ttlMs });
-      acquired.push({ slot, epoch: this.#epochs, clean: this.#clean.delete(slot) });
+      const isReleased = this.#clean.delete(slot);
+      const before = isReleased ? 'released' : this.#last.has(slot) ? 'expired' : 'never-held';
+      acquired.push({ slot, epoch: this.#epochs, before } as const);
+      this.#last.set(slot, this.#epochs);
     }
     return Promise.resolve({
       members: [...this.#members].map(([instanceId, { url }]) => ({ instanceId, advertiseUrl: url })),
       owners: Array.from({ length: this.slots }, (_, slot) => this.#leases.get(slot)),
       acquired,
     });
+  }
+
+  onNudge(): void {
+    // The beat interval is short enough here.
   }
 
   close(): Promise<void> {
@@ -72,6 +84,7 @@ function aKeeper(name: string, store: LeaseStore, clock: ManualClock, hooks: Par
     renewIntervalMs: 1_000,
     safetyMarginMs: 500,
     suspendGapMs: 500,
+    writeDeadlineMs: 10_000,
     highestEpoch: 0,
   };
   const stop = new AbortController();
@@ -120,11 +133,49 @@ test('a holder that cannot reach the store stops before the store lets anybody e
   store.away = true;
   await clock.advance(1_400);
   expect(a.keeper.held.size).toBe(SLOTS);
+  expect(a.keeper.isValid()).toBe(true);
   await clock.advance(1_101);
 
+  expect(a.keeper.isValid()).toBe(false);
+  a.stop.abort();
+});
+
+test('a lease that lapsed while nobody wanted it goes on under its epoch, and no slot is lost', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const told: number[] = [];
+  const a = aKeeper('a', store, clock, { onRenewed: (validUntilMs) => void told.push(validUntilMs) });
+  await clock.advance(2_000);
+  const before = new Map(a.keeper.held);
+
+  store.away = true;
+  await clock.advance(20_000);
+  expect(told.at(-1)).toBe(0);
+  store.away = false;
+  await clock.advance(1_000);
+
+  expect(a.keeper.isValid()).toBe(true);
+  expect(new Map(a.keeper.held)).toEqual(before);
+  expect(a.lost).toEqual([]);
+  a.stop.abort();
+});
+
+test('a lease that another took while it was lapsed is lost', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const a = aKeeper('a', store, clock);
+  await clock.advance(2_000);
+  a.stop.abort();
+  await a.running;
+  const b = aKeeper('b', store, clock);
+  await clock.advance(8_000);
+
+  await a.keeper.beat();
+
+  expect(b.keeper.held.size).toBe(SLOTS);
   expect(a.keeper.held.size).toBe(0);
   expect(a.lost.length).toBe(SLOTS);
-  a.stop.abort();
+  b.stop.abort();
 });
 
 test('epochs rise when a slot changes hands', async () => {
@@ -152,11 +203,11 @@ test('after an expiry calls without an id wait out the old lease; after a clean 
   a.stop.abort();
   await a.running;
   const note: Partial<LeaseListener> = {
-    onAcquired: (_slot, _epoch, cleanAtMs) => void waits.push(cleanAtMs - clock.monotonicMs()),
+    onAcquired: (slots) => void waits.push(...slots.map(({ cleanAtMs }) => cleanAtMs - clock.monotonicMs())),
   };
   const b = aKeeper('b', store, clock, note);
   await clock.advance(5_000);
-  expect(Math.max(...waits)).toBe(3_000);
+  expect(Math.max(...waits)).toBe(13_000);
 
   waits.length = 0;
   await b.keeper.leave();

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { fairShares, slotOf } from '../../../src/primary/leases/slots.js';
+import { slotOf } from '../../../src/kernel/ipc/instances.js';
+import { fairShares } from '../../../src/primary/leases/slots.js';
 
 const members = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 9 });
 

@@ -31,6 +31,21 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
   },
   { name: 'opitios_accounts', kind: 'gauge', help: 'Accounts by the state of their session', labels: ['state'] },
   {
+    name: 'opitios_lease_valid_seconds',
+    kind: 'gauge',
+    help: 'How long the leases were good for when they were last renewed',
+    labels: [],
+  },
+  { name: 'opitios_lease_slots_held', kind: 'gauge', help: 'Lease slots that this instance holds', labels: [] },
+  { name: 'opitios_instances', kind: 'gauge', help: 'Living instances that share the accounts', labels: [] },
+  { name: 'opitios_leases_acquired_total', kind: 'counter', help: 'Lease slots taken', labels: [] },
+  {
+    name: 'opitios_leases_lost_total',
+    kind: 'counter',
+    help: 'Lease slots that another instance took over',
+    labels: [],
+  },
+  {
     name: 'opitios_reloads_total',
     kind: 'counter',
     help: 'Reloads of the configuration by result',
