@@ -48,10 +48,7 @@ export class OwnedAccounts {
       this.#grants.set(grant.accountId, grant);
       this.parts.fence.grant(grant);
     }
-    if (master !== undefined) {
-      const standIns = (master.standIns ?? []).map((grant) => trading.upstream(grant));
-      marketData.becomeHub([trading.upstream(master), ...standIns]);
-    }
+    if (master !== undefined) marketData.becomeHub(trading.upstreams(master));
     const warm = trading.warm(mine);
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
     await openStaggered(mine, (grant) => this.#openOne(grant), options, { clock, jitter });

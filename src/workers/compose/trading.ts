@@ -15,8 +15,7 @@ import type { Tracer } from '../../kernel/runtime/tracer.js';
 import { BrokerSession } from '../accounts/broker-session.js';
 import { BrokerPool } from '../alpaca/broker-pool.js';
 import { BrokerWire } from '../alpaca/broker-wire.js';
-import { openDataStream } from '../alpaca/data-stream.js';
-import type { UpstreamAccount } from '../market-data/upstream.js';
+import { upstreamAccounts } from '../market-data/alpaca-upstream.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy } from '../orders/entropy.js';
 import { JournaledOrderDesk } from '../orders/journaled-order-desk.js';
@@ -113,29 +112,15 @@ export class Trading {
     );
   }
 
-  /** The market-data side of the master or of a stand-in. */
-  upstream(grant: AccountGrant): UpstreamAccount {
+  /** The market-data side of the master and of its stand-ins, on the same pools. */
+  upstreams(master: AccountGrant): ReturnType<typeof upstreamAccounts> {
     const { config, clock, tracer } = this.parts;
-    const { endpoints } = config.alpaca;
-    const trading = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
-    const keys = keysOf(grant);
-    const wires = {
-      data: new BrokerWire(this.#pool(endpoints.data), endpoints.data, keys, tracer),
-      trading: new BrokerWire(this.#pool(trading), trading, keys, tracer),
-    };
-    return {
-      accountId: grant.accountId,
-      wire: {
-        get: async (host, path, { deadlineMs }) => {
-          const reply = await wires[host].send({ method: 'GET', path, deadlineMs });
-          if (reply.kind === 'answered') return reply;
-          const isTimeout = reply.kind === 'ambiguous' || reply.reason === 'deadline';
-          return { kind: 'failed', isTimeout, detail: reply.detail };
-        },
-      },
-      openStream: (path, events) =>
-        openDataStream({ url: `${endpoints.streamData}/${path}`, keys, ...STREAM }, events, clock),
-    };
+    return upstreamAccounts(master, {
+      endpoints: config.alpaca.endpoints,
+      poolOf: (origin) => this.#pool(origin),
+      clock,
+      tracer,
+    });
   }
 
   /** Opens every socket of the pools that these accounts will use. */

@@ -5,6 +5,7 @@
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Tracer } from '../../kernel/runtime/tracer.js';
 import type { BrokerPool } from '../alpaca/broker-pool.js';
 import { BrokerWire, type KeyPair } from '../alpaca/broker-wire.js';
 import { openDataStream } from '../alpaca/data-stream.js';
@@ -22,6 +23,7 @@ export interface AlpacaUpstreamParts {
   /** The worker's one pool of an origin. Whoever made it closes it. */
   readonly poolOf: (origin: string) => BrokerPool;
   readonly clock: Clock;
+  readonly tracer?: Tracer;
 }
 
 const OPEN_TIMEOUT_MS = 8_000;
@@ -51,8 +53,8 @@ export class AlpacaUpstream implements UpstreamAccount {
     const { endpoints, poolOf } = parts;
     const trading = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
     this.#wires = {
-      data: new BrokerWire(poolOf(endpoints.data), endpoints.data, this.#keys),
-      trading: new BrokerWire(poolOf(trading), trading, this.#keys),
+      data: new BrokerWire(poolOf(endpoints.data), endpoints.data, this.#keys, parts.tracer),
+      trading: new BrokerWire(poolOf(trading), trading, this.#keys, parts.tracer),
     };
     this.wire = { get: (host, path, { deadlineMs }) => this.#get(host, path, deadlineMs) };
   }
@@ -71,7 +73,8 @@ export class AlpacaUpstream implements UpstreamAccount {
   async #get(host: UpstreamHost, path: string, deadlineMs: number): Promise<WireReply> {
     const result = await this.#wires[host].send({ method: 'GET', path, deadlineMs });
     if (result.kind === 'answered') return result;
-    const isTimeout = result.detail === 'deadline';
-    return { kind: 'failed', isTimeout, detail: isTimeout ? 'no answer in time' : result.detail };
+    // A read that may have arrived and was not answered is, for its asker, one that came too late.
+    const isTimeout = result.kind === 'ambiguous' || result.reason === 'deadline';
+    return { kind: 'failed', isTimeout, detail: result.detail };
   }
 }
