@@ -19,6 +19,7 @@ import type { FanOut } from './fan-out.js';
 import type { LiveSymbols } from './hub-protocol.js';
 import type { LatestFetcher, LatestKind } from './latest-fetcher.js';
 import { FEED_CHANNELS, type FeedChannel, type FeedRecord } from './market-data-feed.js';
+import { Newcomers } from './newcomers.js';
 import type { Sources } from './sources.js';
 import { isLater } from './stream-frames.js';
 import { StreamSession } from './stream-session.js';
@@ -63,6 +64,7 @@ export class HubStreams {
   readonly #pending = new Map<FeedChannel, Set<string>>(FEED_CHANNELS.map((channel) => [channel, new Set<string>()]));
   /** Being fetched: not asked for again before the answer. */
   readonly #backfilling = new Set<string>();
+  readonly #newcomers = new Newcomers();
   #version = 0;
 
   constructor(private readonly parts: HubStreamsParts) {
@@ -92,7 +94,8 @@ export class HubStreams {
     return Object.fromEntries(
       FEED_CHANNELS.map((channel) => {
         const live = this.#live.get(channel);
-        return [channel, [...this.parts.book.symbols(channel)].filter((symbol) => live?.has(symbol) !== true)];
+        const isInGap = (symbol: string): boolean => live?.has(symbol) !== true && !this.#isNew(channel, symbol);
+        return [channel, [...this.parts.book.symbols(channel)].filter(isInGap)];
       }),
     );
   }
@@ -109,6 +112,11 @@ export class HubStreams {
         this.parts.heard.delete(recordKey(KIND_OF[channel], feed, symbol));
       }
     }
+    const claimed = this.#newcomers.sync(this.parts.book);
+    void this.#backfill(
+      'quotes',
+      claimed.filter((symbol) => this.#pending.get('quotes')?.has(symbol) === true),
+    );
     this.#changed();
     this.#sessions.stock.sync();
     this.#sessions.option.sync();
@@ -116,9 +124,8 @@ export class HubStreams {
 
   /** Once a beat: values that could not be fetched after a gap are tried again. */
   retryPending(): void {
-    for (const [channel, symbols] of this.#pending) {
-      if (symbols.size > 0) void this.#backfill(channel, [...symbols]);
-    }
+    this.#newcomers.beat(this.#pending.get('quotes') ?? new Set());
+    for (const [channel, symbols] of this.#pending) void this.#backfill(channel, [...symbols]);
   }
 
   #session(side: Side): StreamSession {
@@ -216,7 +223,10 @@ export class HubStreams {
   async #backfill(channel: FeedChannel, symbols: readonly string[]): Promise<void> {
     const kind = KIND_OF[channel] as LatestKind;
     const feed = this.#feed(sideOf(channel));
-    const asked = symbols.filter((symbol) => !this.#backfilling.has(`${channel} ${symbol}`));
+    const asked = symbols.filter(
+      (symbol) => !this.#backfilling.has(`${channel} ${symbol}`) && !this.#isNew(channel, symbol),
+    );
+    if (asked.length === 0) return;
     for (const symbol of asked) this.#backfilling.add(`${channel} ${symbol}`);
     const outcomes = await this.parts.latest.fetch(kind, feed, asked, -1);
     for (const symbol of asked) this.#backfilling.delete(`${channel} ${symbol}`);
@@ -235,7 +245,12 @@ export class HubStreams {
 
   #becameLive(channel: FeedChannel, symbol: string): void {
     this.#live.get(channel)?.add(symbol);
+    if (channel === 'quotes') this.#newcomers.settled(symbol);
     this.#changed();
+  }
+
+  #isNew(channel: FeedChannel, symbol: string): boolean {
+    return channel === 'quotes' && this.#newcomers.has(symbol);
   }
 
   #down(side: Side): void {

@@ -66,6 +66,11 @@ export class SubscriptionBook {
     return symbols;
   }
 
+  /** Subscribed on our own account only: no client waits for it. */
+  isAdaptive(symbol: string): boolean {
+    return this.#adaptive.has(symbol) && !this.#channel('quotes').has(symbol);
+  }
+
   /** The broker allows fewer than configured (error 405). Returns the client symbols that no longer fit. */
   lowerLimit(side: 'stock' | 'option', limit: number): void {
     this.#limits = { ...this.#limits, [side]: Math.max(0, Math.min(this.#limits[side], limit)) };

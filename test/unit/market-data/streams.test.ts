@@ -174,6 +174,24 @@ test('clients over the limit are refused by name, and what the gateway subscribe
   await eventually('room was made', () => socket.subscribed.quotes.size === 3 && !socket.subscribed.quotes.has('HOT'));
 });
 
+test('a symbol subscribed because it is read often is not fetched again for it, until a client wants it', async () => {
+  const master = new ScriptedUpstream('master', everythingQuoted);
+  const [, two] = start([master], { settings: { quoteMaxAgeMs: 60_000 } });
+  const socket = await socketOf(master);
+  for (let read = 0; read < 20; read += 1) {
+    await two.door.execute({ kind: 'stock-quote', symbol: 'HOT' }, CONTEXT);
+  }
+  await eventually('the hot symbol is subscribed unasked', () => socket.subscribed.quotes.has('HOT'));
+  const heard = heardBy(two);
+
+  expect(bodyOf(two.door.quoteNow('HOT'))['stale']).toBeUndefined();
+  expect(asked(master, 'HOT')).toBe(1);
+
+  await two.feed.subscribe('quotes', ['HOT']);
+  await eventually('its value is fetched for the client', () => heard.some(({ symbol }) => symbol === 'HOT'));
+  expect(asked(master, 'HOT')).toBe(2);
+});
+
 test('a plan smaller than configured is learned from the refusal and the rest stays subscribed', async () => {
   const master = new ScriptedUpstream('master', everythingQuoted);
   master.onOpen = (stream) => {
@@ -309,4 +327,9 @@ test('a worker too slow for its updates gets the newest quote and every trade la
 
 function is(bid: number): (record: FeedRecord) => boolean {
   return ({ json }) => json.includes(`"bid_price":${String(bid)},`);
+}
+
+function asked(upstream: ScriptedUpstream, symbol: string): number {
+  return upstream.ledger.filter(({ url }) => url.searchParams.get('symbols')?.split(',').includes(symbol) === true)
+    .length;
 }
