@@ -28,7 +28,8 @@ beforeAll(async () => {
     workers: 3,
     accounts: 3,
     simulator: ['--symbols', '600', '--ticks', '300', '--data-rate', '100000'],
-    config: { market_data: { fallback_accounts: ['account_001'] } },
+    // On a machine that is slow a hundred requests take longer than a quote is young: they must stay one question.
+    config: { market_data: { fallback_accounts: ['account_001'], quote_max_age_ms: 60_000 } },
   });
 }, 90_000);
 
