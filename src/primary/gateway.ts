@@ -13,9 +13,16 @@ import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js'
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import type { AssignmentTable } from './assignment.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
+import { clockOffsetOf, type InstanceView } from './notifications/conditions.js';
 import type { Reloader } from './reload.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
+
+interface Reported {
+  readonly slot: number;
+  readonly one: WorkerProcess;
+  readonly report: WorkerReport | undefined;
+}
 
 type ProfileRequest = Extract<AdminRequest, { readonly action: 'profile' }>;
 
@@ -31,10 +38,13 @@ export interface GatewayParts {
 }
 
 const COLLECT_MS = 1_000;
+/** A lease that was lost is an event: it is told as long as somebody may be looking. */
+const LOST_SHOWN_MS = 60_000;
 const EXECUTE_MS = 10_000;
 
 export class Gateway {
   #supervisor: Supervisor | undefined;
+  #lost = { count: 0, at: -Infinity };
 
   constructor(
     private readonly parts: GatewayParts,
@@ -173,8 +183,39 @@ export class Gateway {
     return json({ state, accounts: accountIds.length });
   }
 
-  async #pool(): Promise<unknown> {
-    const workers = await Promise.all(
+  /** What the alerts are judged by. */
+  async view(): Promise<InstanceView> {
+    const { metrics, meter } = this.parts;
+    const accounts = (await this.#reports()).flatMap(({ report }) => report?.sessions ?? []);
+    const offsetMs = clockOffsetOf(accounts);
+    if (offsetMs !== undefined) meter.gauge('opitios_clock_offset_seconds', offsetMs / 1_000);
+    metrics.update({ slot: 'primary', pid: process.pid }, await meter.snapshot());
+    const families = new Map(metrics.families().map((family) => [family.name, family]));
+    this.#noteLost(families.get('opitios_leases_lost_total')?.samples[0]?.value ?? 0);
+    const healthy = families.get('opitios_audit_healthy')?.samples[0]?.value;
+    const streams = families.get('opitios_market_data_stream_up')?.samples ?? [];
+    return {
+      accounts,
+      auditHealthy: healthy === undefined ? undefined : healthy > 0,
+      isCrashLooping: this.supervisor?.isCrashLooping() ?? false,
+      leaseTroubles: this.#leaseTroubles(),
+      dataStreams: Object.fromEntries(streams.map(({ labels, value }) => [labels['side'] ?? '', value > 0])),
+    };
+  }
+
+  #noteLost(count: number): void {
+    if (count > this.#lost.count) this.#lost = { count, at: this.parts.clock.monotonicMs() };
+  }
+
+  #leaseTroubles(): readonly string[] {
+    const { leases, clock } = this.parts;
+    const troubles = [...(leases?.readiness() ?? [])];
+    if (clock.monotonicMs() - this.#lost.at < LOST_SHOWN_MS) troubles.push('another instance took slots of ours');
+    return troubles;
+  }
+
+  #reports(): Promise<readonly Reported[]> {
+    return Promise.all(
       [...(this.supervisor?.active() ?? [])].map(async ([slot, one]) => {
         const report = await one
           .ask({ kind: 'collect', what: 'pool' }, COLLECT_MS)
@@ -183,7 +224,11 @@ export class Gateway {
         return { slot, one, report };
       }),
     );
+  }
+
+  async #pool(): Promise<unknown> {
     const { leases } = this.parts;
+    const workers = await this.#reports();
     return {
       instance_id: this.reloader.grants.config.cluster.instanceId,
       ready: this.readiness().ready,

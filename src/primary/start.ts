@@ -30,6 +30,8 @@ import { lockInstance } from './instance-lock.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
 import type { OpenLeases } from './leases/open-leases.js';
 import { ListeningSocket } from './listening-socket.js';
+import { AlertBoard } from './notifications/alert-board.js';
+import { AlertWatch } from './notifications/watch.js';
 import { partition } from './partition.js';
 import { Reloader } from './reload.js';
 import { Supervisor } from './supervisor.js';
@@ -109,6 +111,12 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   });
   const adminPort = await admin.listen(config.admin);
   closers.push(() => admin.close());
+  const board = new AlertBoard(clock);
+  const alerts = new AlertWatch({
+    ...{ config, board, clock, log, meter, fetch },
+    view: () => gateway.view(),
+  });
+  closers.push(() => alerts.close());
   reloader.operatorDoor = admin;
   closers.push(
     watchConfig({ files: () => reloader.grants.files(), clock, log, changed: () => reloader.reload('file watch') }),

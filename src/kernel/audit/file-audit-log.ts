@@ -95,6 +95,7 @@ class FileAuditLog implements AuditLog {
     }
     this.#state = 'writing';
     await this.#lookAtSpace();
+    this.ports.meter.gauge('opitios_audit_healthy', this.healthy() ? 1 : 0);
     this.#watching = this.#watch();
   }
 

@@ -141,7 +141,7 @@ const telemetry = section({
     )
     .max(20)
     .default([])
-    .description('Told about halts, failed accounts and dead workers.'),
+    .description('Told about critical conditions when they begin and end: docs/operations.md.'),
 });
 
 const credential = (note: string): Joi.StringSchema => text(note).required();

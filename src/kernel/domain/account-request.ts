@@ -101,5 +101,9 @@ export interface SessionReport {
   readonly lastError?: { readonly code: string; readonly detail: string; readonly ageMs: number };
   readonly budget?: { readonly limit: number; readonly remaining: number; readonly resetsInMs: number };
   readonly openUnknown: number;
+  /** Age of the oldest of them. */
+  readonly oldestUnknownMs?: number;
+  /** The broker's clock less ours, by its last answer; it tells whole seconds. */
+  readonly clockOffsetMs?: number;
   readonly streamConnected: boolean;
 }

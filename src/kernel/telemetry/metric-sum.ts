@@ -25,6 +25,9 @@ export interface MetricSource {
 /** Adding heaps or event-loop delays of processes means nothing: these carry the worker's slot. */
 const PER_PROCESS = /^opitios_(?:process|nodejs)_/;
 
+/** One process that refuses is what must be seen: added up, the others would hide it. */
+const LEAST: ReadonlySet<string> = new Set(['opitios_audit_healthy']);
+
 interface Live {
   readonly pid: number;
   readonly families: readonly MetricFamily[];
@@ -83,13 +86,18 @@ function add(groups: readonly (readonly MetricFamily[])[]): readonly MetricFamil
     sums.set(family.name, sum);
     for (const sample of family.samples) {
       const key = sample.name + showLabels(sample.labels);
-      const value = (sum.samples.get(key)?.value ?? 0) + sample.value;
+      const before = sum.samples.get(key)?.value;
+      const value = before === undefined ? sample.value : combined(family.name, before, sample.value);
       sum.samples.set(key, { ...sample, value });
     }
   }
   return [...sums.values()]
     .map(({ family, samples }) => ({ ...family, samples: [...samples.values()] }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function combined(name: string, before: number, value: number): number {
+  return LEAST.has(name) ? Math.min(before, value) : before + value;
 }
 
 function labelled(family: MetricFamily, worker: string): MetricFamily {

@@ -13,6 +13,7 @@ export class BudgetedCalls {
   #lastSuccessAt: number | undefined;
   #lastError: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
   #brokerTime: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
+  #clockOffsetMs: number | undefined;
   #isClosed = false;
 
   constructor(
@@ -59,9 +60,11 @@ export class BudgetedCalls {
   health(): {
     readonly lastSuccessAgeMs?: number;
     readonly lastError?: { readonly code: string; readonly detail: string; readonly ageMs: number };
+    readonly clockOffsetMs?: number;
   } {
     const now = this.clock.monotonicMs();
     return {
+      ...(this.#clockOffsetMs !== undefined && { clockOffsetMs: this.#clockOffsetMs }),
       ...(this.#lastSuccessAt !== undefined && { lastSuccessAgeMs: Math.round(now - this.#lastSuccessAt) }),
       ...(this.#lastError !== undefined && {
         lastError: {
@@ -100,7 +103,11 @@ export class BudgetedCalls {
       return;
     }
     const wallMs = Date.parse(result.headers['date'] ?? '');
-    if (!Number.isNaN(wallMs)) this.#brokerTime = { wallMs, monotonicMs: this.clock.monotonicMs() };
+    if (!Number.isNaN(wallMs)) {
+      this.#brokerTime = { wallMs, monotonicMs: this.clock.monotonicMs() };
+      // A Date header tells the second that has begun.
+      this.#clockOffsetMs = Math.round(wallMs + 500 - (this.clock.now() - result.upstreamMs / 2));
+    }
     this.meter.observe('opitios_broker_call_seconds', result.upstreamMs / 1000);
     if (result.status < 300) this.#lastSuccessAt = this.clock.monotonicMs();
     else if (result.status >= 500 || result.status === 401)

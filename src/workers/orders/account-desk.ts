@@ -75,7 +75,16 @@ export class AccountDesk {
   }
 
   openUnknown(): number {
-    return this.known.all().filter(({ isOpenUnknown }) => isOpenUnknown).length;
+    return this.#openUnknowns().length;
+  }
+
+  oldestUnknownMs(): number | undefined {
+    const ages = this.#openUnknowns().map(({ ageMs }) => ageMs);
+    return ages.length === 0 ? undefined : Math.max(...ages);
+  }
+
+  #openUnknowns(): readonly LiveIntent[] {
+    return this.known.all().filter(({ isOpenUnknown }) => isOpenUnknown);
   }
 
   /** Nothing more of this account is sent; the reason is told to whoever tries. */

@@ -121,6 +121,10 @@ export class JournaledOrderDesk implements OrderDesk {
     return this.#desks.get(accountId)?.openUnknown() ?? 0;
   }
 
+  oldestUnknownMs(accountId: AccountId): number | undefined {
+    return this.#desks.get(accountId)?.oldestUnknownMs();
+  }
+
   onOrderEvent(listen: (event: OrderEvent) => void): () => void {
     this.#listeners.add(listen);
     return () => this.#listeners.delete(listen);

@@ -18,6 +18,8 @@ export interface OrderDesk {
   lookup(accountId: AccountId, clientOrderId: string): AccountAnswer | undefined;
   tradingState(accountId: AccountId): TradingState;
   openUnknown(accountId: AccountId): number;
+  /** Age of the oldest of them; undefined without one. */
+  oldestUnknownMs(accountId: AccountId): number | undefined;
   /** Every numbered event of the accounts adopted here, after it is durable. */
   onOrderEvent(listen: (event: OrderEvent) => void): () => void;
   /** Place of the account's last event; seq 0 when its epoch has none yet. */

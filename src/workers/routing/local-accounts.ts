@@ -104,10 +104,12 @@ export class LocalAccounts {
 
   #reportOf(session: AccountSession): SessionReport {
     const { accountId } = session;
+    const oldestUnknownMs = this.desk.oldestUnknownMs(accountId);
     return {
       ...session.report(),
       tradingState: this.desk.tradingState(accountId),
       openUnknown: this.desk.openUnknown(accountId),
+      ...(oldestUnknownMs !== undefined && { oldestUnknownMs }),
     };
   }
 }

@@ -22,6 +22,7 @@ function aWorker() {
     },
     tradingState: () => 'ACTIVE',
     openUnknown: () => 0,
+    oldestUnknownMs: () => undefined,
     eventsAfter: () => ({ events: [], gaps: [] }),
   };
   const session = ({ epoch }: AccountGrant): object => ({

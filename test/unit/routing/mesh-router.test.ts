@@ -42,6 +42,7 @@ function aWorker(network: MemoryNetwork, slot: number, fakes: Fakes = {}) {
     lookup: fakes.lookup ?? (() => undefined),
     tradingState: () => 'ACTIVE',
     openUnknown: () => 0,
+    oldestUnknownMs: () => undefined,
   } as unknown as OrderDesk;
   const local = new LocalAccounts(desk, () => ownership.changed());
   const clock = new SystemClock();

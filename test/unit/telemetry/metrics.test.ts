@@ -39,6 +39,21 @@ test('two workers add up; a dead one keeps its counts and loses its gauges', asy
   expect(line(sum, 'opitios_wait_seconds_count')).toBe('opitios_wait_seconds_count 1');
 });
 
+test('one process whose audit log refuses is not hidden by the others', async () => {
+  const sum = new MetricSum();
+  const gauge = { name: 'opitios_audit_healthy', kind: 'gauge', help: 'Audit', labels: [] } as const;
+  for (const [slot, healthy] of [1, 0, 1].entries()) {
+    const one = new PromMeter([gauge], { processMetrics: false });
+    one.gauge('opitios_audit_healthy', healthy);
+    sum.update({ slot, pid: slot + 1 }, await one.snapshot());
+  }
+  expect(line(sum, 'opitios_audit_healthy')).toBe('opitios_audit_healthy 0');
+
+  sum.retire(1);
+
+  expect(line(sum, 'opitios_audit_healthy')).toBe('opitios_audit_healthy 1');
+});
+
 test('a successor in the slot starts from zero and the sum does not fall', async () => {
   const sum = new MetricSum();
   const [first, second] = [meter(), meter()];

@@ -12,7 +12,7 @@ export const auditMetrics: readonly MetricDeclaration[] = [
   {
     name: 'opitios_audit_healthy',
     kind: 'gauge',
-    help: '1 while the audit log takes records; at 0 orders are refused before they are sent',
+    help: '1 while the audit logs of all processes take records; at 0 orders are refused before they are sent',
     labels: [],
   },
 ];

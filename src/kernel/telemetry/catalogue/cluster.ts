@@ -46,6 +46,18 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
     labels: [],
   },
   {
+    name: 'opitios_notifications_total',
+    kind: 'counter',
+    help: 'Messages to the configured webhooks: sent, or lost after the last attempt',
+    labels: ['result'],
+  },
+  {
+    name: 'opitios_clock_offset_seconds',
+    kind: 'gauge',
+    help: "The broker's clock less ours, the median over the accounts; the broker tells whole seconds",
+    labels: [],
+  },
+  {
     name: 'opitios_reloads_total',
     kind: 'counter',
     help: 'Reloads of the configuration by result',
