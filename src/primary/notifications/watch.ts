@@ -31,8 +31,9 @@ export class AlertWatch {
 
   async #run(): Promise<void> {
     const { clock, log, board, view } = this.parts;
-    while (!this.#stop.signal.aborted) {
+    for (;;) {
       await clock.sleep(LOOK_EVERY_MS, this.#stop.signal);
+      // A gateway that stops has no alerts: its workers are gone on purpose.
       if (this.#stop.signal.aborted) return;
       try {
         const changes = board.update(findingsOf(await view()));

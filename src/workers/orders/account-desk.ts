@@ -74,19 +74,6 @@ export class AccountDesk {
     return stricter(this.shared.tradingStateOfAll(), this.journal.tradingState()?.state ?? 'ACTIVE');
   }
 
-  openUnknown(): number {
-    return this.#openUnknowns().length;
-  }
-
-  oldestUnknownMs(): number | undefined {
-    const ages = this.#openUnknowns().map(({ ageMs }) => ageMs);
-    return ages.length === 0 ? undefined : Math.max(...ages);
-  }
-
-  #openUnknowns(): readonly LiveIntent[] {
-    return this.known.all().filter(({ isOpenUnknown }) => isOpenUnknown);
-  }
-
   /** Nothing more of this account is sent; the reason is told to whoever tries. */
   closeFor(reason: string): void {
     this.#closedBecause = reason;

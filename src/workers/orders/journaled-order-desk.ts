@@ -118,11 +118,11 @@ export class JournaledOrderDesk implements OrderDesk {
   }
 
   openUnknown(accountId: AccountId): number {
-    return this.#desks.get(accountId)?.openUnknown() ?? 0;
+    return this.#desks.get(accountId)?.known.openUnknown() ?? 0;
   }
 
   oldestUnknownMs(accountId: AccountId): number | undefined {
-    return this.#desks.get(accountId)?.oldestUnknownMs();
+    return this.#desks.get(accountId)?.known.oldestUnknownMs();
   }
 
   onOrderEvent(listen: (event: OrderEvent) => void): () => void {

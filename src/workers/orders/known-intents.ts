@@ -39,6 +39,20 @@ export class KnownIntents {
     return [...this.#live.values()];
   }
 
+  /** Intents whose outcome nobody knows. */
+  openUnknown(): number {
+    return this.#openUnknowns().length;
+  }
+
+  oldestUnknownMs(): number | undefined {
+    const ages = this.#openUnknowns().map(({ ageMs }) => ageMs);
+    return ages.length === 0 ? undefined : Math.max(...ages);
+  }
+
+  #openUnknowns(): readonly LiveIntent[] {
+    return this.all().filter(({ isOpenUnknown }) => isOpenUnknown);
+  }
+
   get size(): number {
     return this.#live.size;
   }
