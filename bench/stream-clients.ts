@@ -1,7 +1,9 @@
 /**
- * Many stream clients in one process, for bench/streams.ts: `node stream-clients.js '<json>'`. Prints one JSON line when
- * all are subscribed, runs until its time is over, prints another with what it received.
+ * Many stream clients in one process, for bench/streams.ts: `node stream-clients.js '<json>'`. Prints one JSON line when all
+ * are subscribed. Then it takes commands, a line each: `start` counts from here on, `stop` prints what was received since,
+ * `resume` reads again where nothing was read, `end` ends it.
  */
+import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 
 interface Job {
@@ -10,34 +12,44 @@ interface Job {
   readonly clients: number;
   /** Lists of symbols, given to the clients in turn; empty for a plain broadcast without subscriptions. */
   readonly lists: readonly (readonly string[])[];
-  readonly seconds: number;
-  /** Clients that stop reading once subscribed. */
-  readonly stalled: number;
+  /** They stop reading once subscribed. */
+  readonly stall?: boolean;
 }
 
 const job = JSON.parse(process.argv[2] ?? '{}') as Job;
 const MARK = Buffer.from('"type":"quote"');
 const TIMESTAMP = /"timestamp":"([^"]+)"/g;
 /** Parsing every record of every client would measure this process. */
-const SAMPLED_EVERY = 20;
+const SAMPLED_EVERY = job.clients > 200 ? 20 : 4;
+const AT_ONCE = 50;
 
 let records = 0;
 let bytes = 0;
 let frames = 0;
-let closed = 0;
 let isCounting = false;
-const latencies: number[] = [];
+let latencies: number[] = [];
+const closes: Record<number, number> = {};
 
-const clients = await Promise.all(Array.from({ length: job.clients + job.stalled }, (_, n) => open(n)));
-console.log(JSON.stringify({ subscribed: clients.length }));
-await new Promise((resolve) => setTimeout(resolve, 1_500));
-isCounting = true;
-await new Promise((resolve) => setTimeout(resolve, job.seconds * 1000));
-isCounting = false;
-latencies.sort((a, b) => a - b);
-const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? NaN;
-console.log(JSON.stringify({ records, bytes, frames, closed, samples: latencies.length, p50: at(0.5), p99: at(0.99) }));
-process.exit(0);
+const sockets: WebSocket[] = [];
+for (let n = 0; n < job.clients; n += AT_ONCE) {
+  const some = Array.from({ length: Math.min(AT_ONCE, job.clients - n) }, (_, k) => open(n + k));
+  sockets.push(...(await Promise.all(some)));
+}
+console.log(JSON.stringify({ subscribed: sockets.length }));
+for await (const command of createInterface({ input: process.stdin })) {
+  if (command === 'start') {
+    records = bytes = frames = 0;
+    latencies = [];
+    isCounting = true;
+  } else if (command === 'stop') {
+    isCounting = false;
+    latencies.sort((a, b) => a - b);
+    const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? NaN;
+    const open = sockets.filter((socket) => socket.readyState === WebSocket.OPEN).length;
+    console.log(JSON.stringify({ records, bytes, frames, closes, open, p50: at(0.5), p99: at(0.99) }));
+  } else if (command === 'resume') for (const socket of sockets) socket.resume();
+  else process.exit(0);
+}
 
 function open(n: number): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
@@ -47,19 +59,17 @@ function open(n: number): Promise<WebSocket> {
       // Several source addresses, as several hosts would have.
       localAddress: `127.0.0.${2 + (n % 50)}`,
     });
-    const isStalled = n >= job.clients;
     socket.on('open', () => {
       if (job.lists.length === 0) resolve(socket);
       else socket.send(JSON.stringify({ action: 'subscribe', quotes: job.lists[n % job.lists.length] }));
     });
     socket.on('message', (data: Buffer) => {
       if (isCounting) count(data, n);
-      else if (data.includes('"type":"subscription"')) {
-        resolve(socket);
-        if (isStalled) socket.pause();
-      }
+      if (!data.includes('"type":"subscription"')) return;
+      if (job.stall === true) socket.pause();
+      resolve(socket);
     });
-    socket.on('close', () => (closed += isStalled ? 0 : 1));
+    socket.on('close', (code) => (closes[code] = (closes[code] ?? 0) + 1));
     socket.on('error', reject);
   });
 }

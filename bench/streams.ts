@@ -3,13 +3,16 @@
  * sends 2,000 updates a second over 500 symbols; each client subscribes to 50 of them (from ten lists, or each its own
  * list with `distinct`). Latency is from the simulator's timestamp to the client's receipt, in one machine's clock.
  * Yardstick in the same run: a bare `ws` server that broadcasts frames of the same size at the same rate to as many
- * clients, without subscriptions, tokens or anything else.
+ * clients, without subscriptions, tokens or anything else. With `stalled`, that many more clients connect, subscribe and
+ * never read again; the yardstick is what the others received before.
  */
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
-import { startGateway } from '../test/support/gateway-process.js';
+import { startGateway, type GatewayProcess } from '../test/support/gateway-process.js';
+import { StreamClientProcess, type Received } from '../test/support/stream-client-process.js';
 
 export const isBenchmark = true;
 
@@ -19,15 +22,8 @@ const isDistinct = process.argv[4] === 'distinct';
 const stalled = Number(process.argv[5] ?? 0);
 const SYMBOLS = 500;
 const LIST = 50;
-
-interface Received {
-  readonly records: number;
-  readonly bytes: number;
-  readonly frames: number;
-  readonly closed: number;
-  readonly p50: number;
-  readonly p99: number;
-}
+const CLIENTS = new URL('./stream-clients.js', import.meta.url).pathname;
+const SIMULATOR = ['--symbols', SYMBOLS, '--ticks', 2_000, '--rate', 100_000, '--data-rate', 100_000, '--plan', 'plus'];
 
 if (process.argv[2] === 'bare') await bareServer(JSON.parse(process.argv[3] ?? '{}') as BareJob);
 else await main();
@@ -35,79 +31,153 @@ else await main();
 async function main(): Promise<void> {
   const limits = { sockets_per_subject: 20_000, sockets_per_address: 20_000, subscriptions_max: 1_000 };
   const gateway = await startGateway({
-    accounts: 2,
-    workers: 2,
-    simulator: [
-      '--symbols',
-      String(SYMBOLS),
-      '--ticks',
-      '2000',
-      '--rate',
-      '100000',
-      '--data-rate',
-      '100000',
-      '--plan',
-      'plus',
-    ],
+    ...{ accounts: 2, workers: 2, simulator: SIMULATOR.map(String) },
     config: { market_data: { subscribe_limit: 5_000 }, streams: limits, limits: { connections_max: 20_000 } },
   });
   try {
-    const assets = (await (await gateway.get('/assets?status=active')).json()) as readonly { symbol: string }[];
-    const symbols = assets.map(({ symbol }) => symbol).filter((symbol) => /^[A-Z0-9]+$/.test(symbol));
-    const pick = (n: number): readonly string[] =>
-      Array.from({ length: LIST }, (_, k) => symbols[(n * 37 + k * (1 + (n % 7))) % symbols.length] ?? 'AAPL');
-    const lists = Array.from({ length: isDistinct ? clients : 10 }, (_, n) => [...new Set(pick(n))]);
-    const token = await gateway.token({ permissions: ['market_data'] });
-    const url = `${gateway.url.replace('http', 'ws')}/api/v1/stream`;
-    const workers = (await gateway.pool()).workers.map(({ pid }) => pid);
-    const rssBefore = workers.map(rssOf);
-    const measured = await run({ url, token, clients, lists, seconds, stalled }, workers);
-    report('gateway, 2 workers', measured);
-    const rssAfter = workers.map(rssOf);
-    console.log(`  RSS of the workers ${rssBefore.join(' + ')} MB before, ${rssAfter.join(' + ')} MB after`);
-    await gateway.stop();
-    const frameBytes = Math.round(measured.received.bytes / measured.received.frames);
-    const framesPerSecond = measured.received.frames / seconds / clients;
-    const bare = await runBare({ frameBytes, framesPerSecond }, measured.received.records / measured.received.frames);
-    report('bare ws broadcast of frames of that size and rate', bare);
-    console.log(`ratio of CPU per delivered record: ${(measured.cpuPerRecord / bare.cpuPerRecord).toFixed(2)}`);
+    const job = await jobOf(gateway);
+    if (stalled > 0) await besideStalled(gateway, job);
+    else await againstBare(gateway, job);
   } catch (cause) {
     // A worker that ended meanwhile has said why.
-    console.error(
-      gateway
-        .output()
-        .split('\n')
-        .filter((line) => /"level":[56]0/.test(line))
-        .join('\n')
-        .slice(0, 4_000),
-    );
+    const said = gateway.output().split('\n');
+    console.error(said.filter((line) => /"level":[56]0/.test(line)).join('\n').slice(0, 4_000)); // prettier-ignore
     throw cause;
   } finally {
     await gateway.stop();
   }
 }
 
-interface Measured {
-  readonly received: Received;
-  readonly cpuPerRecord: number;
+interface Job {
+  readonly url: string;
+  readonly token: string;
+  readonly clients: number;
+  readonly lists: readonly (readonly string[])[];
 }
 
-async function run(job: object, pids: readonly number[], recordsPerFrame?: number): Promise<Measured> {
-  const child = spawn(
-    process.execPath,
-    [new URL('./stream-clients.js', import.meta.url).pathname, JSON.stringify(job)],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
+async function jobOf(gateway: GatewayProcess): Promise<Job> {
+  const assets = (await (await gateway.get('/assets?status=active')).json()) as readonly { symbol: string }[];
+  const symbols = assets.map(({ symbol }) => symbol).filter((symbol) => /^[A-Z0-9]+$/.test(symbol));
+  const pick = (n: number): readonly string[] =>
+    Array.from({ length: LIST }, (_, k) => symbols[(n * 37 + k * (1 + (n % 7))) % symbols.length] ?? 'AAPL');
+  const lists = Array.from({ length: isDistinct ? clients : 10 }, (_, n) => [...new Set(pick(n))]);
+  const token = await gateway.token({ permissions: ['market_data'] });
+  return { url: `${gateway.url.replace('http', 'ws')}/api/v1/stream`, token, clients, lists };
+}
+
+async function againstBare(gateway: GatewayProcess, job: Job): Promise<void> {
+  const workers = await pidsOf(gateway);
+  const rssBefore = workers.map(rssOf);
+  const measured = await run(job, workers);
+  report('gateway, 2 workers', measured);
+  console.log(`  RSS of the workers ${rssBefore.join(' + ')} MB before, ${workers.map(rssOf).join(' + ')} MB after`);
+  await gateway.stop();
+  const { bytes, frames, records } = measured.received;
+  const bare = await runBare({ frameBytes: Math.round(bytes / frames), framesPerSecond: frames / seconds / clients });
+  // Its frames hold no records: they stand for as many as ours did.
+  const cpuPerRecord = bare.cpuSeconds / bare.received.frames / (records / frames);
+  report('bare ws broadcast of frames of that size and rate', {
+    ...{
+      received: { ...bare.received, records: (bare.received.frames * records) / frames },
+      cpuSeconds: bare.cpuSeconds,
     },
+  });
+  console.log(`ratio of CPU per delivered record: ${(measured.cpuSeconds / records / cpuPerRecord).toFixed(2)}`);
+}
+
+/** The others' latency before, while the stalled ones come and stop, and after; how the stalled ones end. */
+async function besideStalled(gateway: GatewayProcess, job: Job): Promise<void> {
+  const workers = await pidsOf(gateway);
+  const good = new StreamClientProcess(CLIENTS, job);
+  await good.ready();
+  await sleep(3_000);
+  const rssBefore = sum(workers.map(rssOf));
+  const baseline = await windowOf(good, seconds);
+  const watch = watchSockets(gateway, workers);
+  good.start();
+  const bad = new StreamClientProcess(CLIENTS, { ...job, clients: stalled, stall: true });
+  await bad.ready();
+  const lastStopped = Date.now();
+  await sleep(10_000);
+  const during = await good.stop();
+  const heldAfter10s = await openSockets(gateway);
+  const after = await windowOf(good, seconds);
+  const { rssMost, allGoneAt } = watch.end();
+  bad.resume();
+  await sleep(1_500);
+  bad.start();
+  const { closes, open } = await bad.stop();
+  await Promise.all([good.end(), bad.end()]);
+
+  const show = (name: string, { p50, p99, records }: Received, over: number): void =>
+    console.log(
+      `  ${name}: p50 ${p50} ms, p99 ${p99} ms (${(p99 / baseline.p99).toFixed(2)} times), ${Math.round(records / over)} records/s`,
+    );
+  console.log(`${clients} clients that read, beside ${stalled} that subscribe to as much and stop reading`);
+  show('before', baseline, seconds);
+  show('from the first that stops until 10 s after the last', during, (lastStopped - watch.since) / 1_000 + 10);
+  show('after that', after, seconds);
+  const goneAfter =
+    allGoneAt === undefined ? 'not all' : `${((allGoneAt - lastStopped) / 1_000).toFixed(1)} s after it`;
+  console.log(
+    `  the last stopped ${((lastStopped - watch.since) / 1_000).toFixed(1)} s after the first; closed by us: ${goneAfter}`,
   );
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await lines.next();
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
-  const before = pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
-  const told = JSON.parse((await lines.next()).value as string) as Received;
-  const spent = pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0) - before;
-  const records = recordsPerFrame === undefined ? told.records : told.frames * recordsPerFrame;
-  return { received: { ...told, records }, cpuPerRecord: (spent / records) * 1e6 };
+  console.log(
+    `  sockets open 10 s after: ${heldAfter10s}; how the stalled ones ended: ${JSON.stringify({ ...closes, open })}`,
+  );
+  console.log(`  RSS of the workers ${rssBefore} MB before, ${rssMost} MB at most`);
+}
+
+async function windowOf(process: StreamClientProcess, forSeconds: number): Promise<Received> {
+  process.start();
+  await sleep(forSeconds * 1_000);
+  return process.stop();
+}
+
+interface Watch {
+  readonly since: number;
+  end(): { readonly rssMost: number; readonly allGoneAt: number | undefined };
+}
+
+function watchSockets(gateway: GatewayProcess, workers: readonly number[]): Watch {
+  let rssMost = 0;
+  let allGoneAt: number | undefined;
+  let isMany = false;
+  const timer = setInterval(() => {
+    rssMost = Math.max(rssMost, sum(workers.map(rssOf)));
+    void openSockets(gateway).then((open) => {
+      isMany ||= open > clients + stalled / 2;
+      if (isMany && open <= clients) allGoneAt ??= Date.now();
+    });
+  }, 500);
+  return {
+    since: Date.now(),
+    end: () => {
+      clearInterval(timer);
+      return { rssMost, allGoneAt };
+    },
+  };
+}
+
+async function openSockets(gateway: GatewayProcess): Promise<number> {
+  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  return Number(/^opitios_stream_sockets(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1] ?? 0);
+}
+
+interface Measured {
+  readonly received: Received;
+  readonly cpuSeconds: number;
+}
+
+async function run(job: Job, pids: readonly number[]): Promise<Measured> {
+  const all = new StreamClientProcess(CLIENTS, job);
+  await all.ready();
+  await sleep(1_500);
+  const before = sum(pids.map(cpuSecondsOf));
+  const received = await windowOf(all, seconds);
+  const cpuSeconds = sum(pids.map(cpuSecondsOf)) - before;
+  await all.end();
+  return { received, cpuSeconds };
 }
 
 interface BareJob {
@@ -115,17 +185,13 @@ interface BareJob {
   readonly framesPerSecond: number;
 }
 
-async function runBare(job: BareJob, recordsPerFrame: number): Promise<Measured> {
+async function runBare(job: BareJob): Promise<Measured> {
   const child = spawn(process.execPath, [new URL(import.meta.url).pathname, 'bare', JSON.stringify(job)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const line = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
   const url = `ws://127.0.0.1:${line.value as string}`;
-  const measured = await run(
-    { url, token: '', clients, lists: [], seconds, stalled: 0 },
-    [child.pid ?? 0],
-    recordsPerFrame,
-  );
+  const measured = await run({ url, token: '', clients, lists: [] }, [child.pid ?? 0]);
   child.kill();
   return measured;
 }
@@ -140,17 +206,23 @@ async function bareServer({ frameBytes, framesPerSecond }: BareJob): Promise<voi
   }, 1000 / framesPerSecond);
 }
 
-function report(name: string, { received, cpuPerRecord }: Measured): void {
-  const perSecond = Math.round(received.records / seconds);
-  console.log(`${name}: ${clients} clients${stalled > 0 ? ` beside ${stalled} that stopped reading` : ''}`);
+function report(name: string, { received, cpuSeconds }: Measured): void {
+  const { records, frames, closes, p50, p99 } = received;
+  const perRecord = ((cpuSeconds / records) * 1e6).toFixed(2);
+  console.log(`${name}: ${clients} clients`);
   console.log(
-    `  ${perSecond} records/s in ${Math.round(received.frames / seconds)} frames/s, ${cpuPerRecord.toFixed(2)} us CPU a record`,
+    `  ${Math.round(records / seconds)} records/s in ${Math.round(frames / seconds)} frames/s, ${perRecord} us CPU a record`,
   );
-  if (Number.isFinite(received.p50)) {
-    console.log(
-      `  simulator to client p50 ${received.p50} ms, p99 ${received.p99} ms; ${received.closed} sockets closed`,
-    );
-  }
+  if (Number.isFinite(p50))
+    console.log(`  simulator to client p50 ${p50} ms, p99 ${p99} ms; sockets closed: ${JSON.stringify(closes)}`);
+}
+
+async function pidsOf(gateway: GatewayProcess): Promise<readonly number[]> {
+  return (await gateway.pool()).workers.map(({ pid }) => pid);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function cpuSecondsOf(pid: number): number {

@@ -8,7 +8,7 @@ import { parseAccountId, type AccountId } from '../../src/kernel/domain/identifi
 import type { EventPosition, OrderEvent, ResumedEvents } from '../../src/kernel/domain/order-event.js';
 import type { Permission, Principal } from '../../src/kernel/domain/permissions.js';
 import { silentLog } from '../../src/kernel/runtime/log.js';
-import { silentMeter } from '../../src/kernel/runtime/meter.js';
+import { silentMeter, type Meter } from '../../src/kernel/runtime/meter.js';
 import { SystemClock } from '../../src/kernel/runtime/system-clock.js';
 import type { FeedChannel, FeedRecord, MarketDataFeed } from '../../src/workers/market-data/market-data-feed.js';
 import type { AccountRouter } from '../../src/workers/routing/account-router.js';
@@ -180,7 +180,10 @@ export const STREAM_LIMITS = {
   pingIntervalMs: 400,
 };
 
-export async function aStreamEdge(overrides: Partial<typeof STREAM_LIMITS> = {}): Promise<StreamUnderTest> {
+export async function aStreamEdge(
+  overrides: Partial<typeof STREAM_LIMITS> = {},
+  meter: Meter = silentMeter,
+): Promise<StreamUnderTest> {
   const [feed, events, verifier, accounts] = [new FakeFeed(), new FakeEvents(), new PlainVerifier(), [...ACCOUNTS]];
   const router: AccountRouter = {
     accountIds: () => accounts,
@@ -189,7 +192,7 @@ export async function aStreamEdge(overrides: Partial<typeof STREAM_LIMITS> = {})
     report: () => undefined,
   };
   const edge = new StreamEdge({
-    ...{ feed, events, verifier, router, log: silentLog, meter: silentMeter },
+    ...{ feed, events, verifier, router, log: silentLog, meter },
     clock: new SystemClock(),
     config: { ...STREAM_LIMITS, ...overrides },
   });

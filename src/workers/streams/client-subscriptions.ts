@@ -6,7 +6,7 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 import type { AccountRouter } from '../routing/account-router.js';
 import { AccountSubscriber } from './account-subscriber.js';
 import type { ChannelLists } from './client-message.js';
-import type { MarketReader } from './market-fan-out.js';
+import type { MarketReader } from './audience.js';
 import type { MarketSubscriptions } from './market-subscriptions.js';
 import type { OrderFanOut } from './order-fan-out.js';
 import type { StreamErrorRecord } from './stream-codes.js';

@@ -1,38 +1,18 @@
 /**
- * Market data to the sockets of this worker. Sockets with the same subscriptions form one audience: its frame is put
- * together once a tick, whatever the number of its members. A member that does not keep up leaves the common frames
- * and gets the newest value of each topic when it has caught up; it never queues.
+ * Market data to the sockets of this worker. Sockets with the same subscriptions form one audience: its frame is put together
+ * once a tick, whatever the number of its members. A member that does not keep up leaves the common frames and gets the newest
+ * value of each topic when it has caught up; it never queues.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { FeedChannel, FeedRecord, MarketDataFeed } from '../market-data/market-data-feed.js';
-
-export interface MarketReader {
-  /** False: the socket is full, nothing was taken. */
-  takeFrame(frame: Buffer, records: number): boolean;
-  /** Room for a frame again. */
-  hasRoom(): boolean;
-}
-
-/** `channel symbol` */
-export type Topic = string;
-
-export function topicOf(channel: FeedChannel, symbol: string): Topic {
-  return `${channel} ${symbol}`;
-}
+import { Audience, topicOf, type MarketReader, type Owed, type Topic } from './audience.js';
 
 export function channelAndSymbol(topic: Topic): readonly [FeedChannel, string] {
   const space = topic.indexOf(' ');
   return [topic.slice(0, space) as FeedChannel, topic.slice(space + 1)];
 }
 
-interface Audience {
-  readonly profile: string;
-  readonly topics: ReadonlySet<Topic>;
-  readonly members: Set<MarketReader>;
-  pending: FeedRecord[];
-}
-
-const SLOW_TICK_MS = 50;
+const CATCH_UP_MS = 50;
 /** A tick is never longer than this, however long the flushes take. */
 const TICK_MAX_MS = 250;
 
@@ -41,10 +21,11 @@ export class MarketFanOut {
   readonly #byTopic = new Map<Topic, Set<Audience>>();
   readonly #audienceOf = new Map<MarketReader, Audience>();
   readonly #dirty = new Set<Audience>();
-  /** The newest record of each topic that a slow reader has not had. */
-  readonly #behind = new Map<MarketReader, Map<Topic, FeedRecord>>();
+  /** Those with somebody set aside. */
+  readonly #behind = new Set<Audience>();
   readonly #leave: () => void;
   #cancelTick: (() => void) | undefined;
+  #cancelCatchUp: (() => void) | undefined;
   #tickMs: number;
 
   constructor(
@@ -61,60 +42,60 @@ export class MarketFanOut {
 
   /** From now on the reader gets the records of these topics and of no others. */
   setTopics(reader: MarketReader, topics: ReadonlySet<Topic>): void {
-    this.#remove(reader);
-    this.#keepOnly(reader, topics);
+    const owed = this.#remove(reader);
     if (topics.size === 0) return;
-    const profile = [...topics].sort().join('\n');
-    let audience = this.#audiences.get(profile);
-    if (audience === undefined) {
-      audience = { profile, topics: new Set(topics), members: new Set(), pending: [] };
-      this.#audiences.set(profile, audience);
-      for (const topic of topics) this.#byTopic.set(topic, (this.#byTopic.get(topic) ?? new Set()).add(audience));
-    }
+    const audience = this.#audienceFor(topics);
     // What is pending was published before this member came.
     this.#flushAudience(audience);
-    audience.members.add(reader);
+    audience.add(reader, new Map([...owed].filter(([topic]) => topics.has(topic))));
     this.#audienceOf.set(reader, audience);
+    this.#watch(audience);
   }
 
   remove(reader: MarketReader): void {
     this.#remove(reader);
-    this.#behind.delete(reader);
   }
 
   close(): void {
     this.#leave();
     this.#cancelTick?.();
+    this.#cancelCatchUp?.();
     this.#audiences.clear();
     this.#byTopic.clear();
     this.#behind.clear();
   }
 
-  #remove(reader: MarketReader): void {
+  #audienceFor(topics: ReadonlySet<Topic>): Audience {
+    const profile = [...topics].sort().join('\n');
+    const known = this.#audiences.get(profile);
+    if (known !== undefined) return known;
+    const audience = new Audience(profile, new Set(topics), this.options.onConflated);
+    this.#audiences.set(profile, audience);
+    for (const topic of topics) this.#byTopic.set(topic, (this.#byTopic.get(topic) ?? new Set()).add(audience));
+    return audience;
+  }
+
+  #remove(reader: MarketReader): Owed {
     const audience = this.#audienceOf.get(reader);
-    if (audience === undefined) return;
+    if (audience === undefined) return new Map();
     this.#flushAudience(audience);
     this.#audienceOf.delete(reader);
-    audience.members.delete(reader);
-    if (audience.members.size > 0) return;
+    const owed = audience.remove(reader);
+    if (!audience.hasAside) this.#behind.delete(audience);
+    if (!audience.isEmpty) return owed;
     this.#audiences.delete(audience.profile);
     for (const topic of audience.topics) {
       const audiences = this.#byTopic.get(topic);
       audiences?.delete(audience);
       if (audiences?.size === 0) this.#byTopic.delete(topic);
     }
-  }
-
-  #keepOnly(reader: MarketReader, topics: ReadonlySet<Topic>): void {
-    const behind = this.#behind.get(reader);
-    if (behind === undefined) return;
-    for (const topic of behind.keys()) if (!topics.has(topic)) behind.delete(topic);
+    return owed;
   }
 
   #take(records: readonly FeedRecord[]): void {
     for (const record of records) {
       for (const audience of this.#byTopic.get(topicOf(record.channel, record.symbol)) ?? []) {
-        audience.pending.push(record);
+        audience.push(record);
         this.#dirty.add(audience);
       }
     }
@@ -137,43 +118,28 @@ export class MarketFanOut {
     for (const audience of this.#dirty) this.#flushAudience(audience);
     const tookMs = this.clock.monotonicMs() - began;
     this.#tickMs = Math.min(TICK_MAX_MS, Math.max(this.options.flushIntervalMs, tookMs * 2));
-    for (const [reader, behind] of this.#behind) this.#catchUp(reader, behind);
-    if (this.#behind.size > 0) this.#armTick(SLOW_TICK_MS);
   }
 
   #flushAudience(audience: Audience): void {
     this.#dirty.delete(audience);
-    if (audience.pending.length === 0) return;
-    const { pending } = audience;
-    audience.pending = [];
-    const frame = frameOf(pending);
-    for (const reader of audience.members) {
-      const behind = this.#behind.get(reader);
-      if (behind === undefined && reader.takeFrame(frame, pending.length)) continue;
-      this.#fallBehind(reader, behind ?? new Map<Topic, FeedRecord>(), pending);
-    }
-    if (this.#behind.size > 0) this.#armTick(SLOW_TICK_MS);
+    audience.flush();
+    this.#watch(audience);
   }
 
-  #fallBehind(reader: MarketReader, behind: Map<Topic, FeedRecord>, records: readonly FeedRecord[]): void {
-    let conflated = 0;
-    for (const record of records) {
-      const topic = topicOf(record.channel, record.symbol);
-      if (behind.has(topic)) conflated += 1;
-      behind.set(topic, record);
-    }
-    this.#behind.set(reader, behind);
-    if (conflated > 0) this.options.onConflated(conflated);
+  #watch(audience: Audience): void {
+    if (audience.hasAside) this.#behind.add(audience);
+    else this.#behind.delete(audience);
+    if (this.#behind.size > 0) this.#armCatchUp();
   }
 
-  #catchUp(reader: MarketReader, behind: ReadonlyMap<Topic, FeedRecord>): void {
-    if (!reader.hasRoom()) return;
-    if (behind.size === 0 || reader.takeFrame(frameOf([...behind.values()]), behind.size)) this.#behind.delete(reader);
+  /** At its own pace: those that keep up do not wait for those that do not. */
+  #armCatchUp(): void {
+    this.#cancelCatchUp ??= this.clock.after(CATCH_UP_MS, () => {
+      this.#cancelCatchUp = undefined;
+      for (const audience of this.#behind) {
+        audience.catchUp();
+        this.#watch(audience);
+      }
+    });
   }
-}
-
-function frameOf(records: readonly FeedRecord[]): Buffer {
-  const [first] = records;
-  if (records.length === 1 && first !== undefined) return Buffer.from(first.json);
-  return Buffer.from(`[${records.map((record) => record.json).join(',')}]`);
 }

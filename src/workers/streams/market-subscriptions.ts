@@ -1,6 +1,7 @@
 /** Connects sockets to market data: the upstream feed is asked once per topic of this worker, however many want it. */
 import type { FeedChannel, MarketDataFeed } from '../market-data/market-data-feed.js';
-import { channelAndSymbol, topicOf, type MarketFanOut, type MarketReader, type Topic } from './market-fan-out.js';
+import { topicOf, type MarketReader, type Topic } from './audience.js';
+import { channelAndSymbol, type MarketFanOut } from './market-fan-out.js';
 
 export class MarketSubscriptions {
   readonly #wanted = new Map<Topic, number>();

@@ -3,16 +3,18 @@
  * market-fan-out.ts). Everything that became ready within a tick leaves as one message, an array of records.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
+import { ReaderLag } from './reader-lag.js';
 
 /** The part of a WebSocket that is written to. */
 export interface FrameSocket {
   readonly bufferedAmount: number;
   send(frame: string | Buffer, options: { binary: boolean }): void;
+  ping(payload: string): void;
 }
 
 export interface OutboxOptions {
   readonly flushIntervalMs: number;
-  /** Bytes in the socket's buffer beyond which nothing more is handed to it. */
+  /** Bytes on their way to the reader, in our buffers, the kernel's or the network, beyond which nothing more is sent. */
   readonly bufferedBytesMax: number;
   /** Records that may wait; one more calls `onOverflow`. */
   readonly backlogMax: number;
@@ -25,23 +27,45 @@ export class Outbox {
   #waiting: { readonly text: string; readonly onSent: (() => void) | undefined }[] = [];
   #cancelTick: (() => void) | undefined;
   #closed = false;
+  readonly #lag: ReaderLag;
 
   constructor(
     private readonly socket: FrameSocket,
     private readonly options: OutboxOptions,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.#lag = new ReaderLag(options.bufferedBytesMax);
+  }
 
+  /** Room for market data: a reader that answers late gets none, order events may still go to it. */
   hasRoom(): boolean {
-    return this.socket.bufferedAmount <= this.options.bufferedBytesMax;
+    return this.#hasRoom() && !this.#lag.isLate(this.clock.monotonicMs());
   }
 
   /** A frame put together elsewhere. What waits goes first: an acknowledgement precedes the data that it allows. */
   takeFrame(frame: Buffer): boolean {
     this.flush();
     if (this.#closed || this.#waiting.length > 0 || !this.hasRoom()) return false;
-    this.socket.send(frame, { binary: false });
+    this.#send(frame, frame.length);
     return true;
+  }
+
+  /** Asks the reader how far it is, unless that was asked and not answered. */
+  ping(): void {
+    const payload = this.#closed ? undefined : this.#lag.ping(this.clock.monotonicMs());
+    if (payload !== undefined) this.socket.ping(payload);
+  }
+
+  /** @returns the reader's lag in milliseconds, when this answers our ping */
+  pong(payload: string): number | undefined {
+    const lagMs = this.#lag.pong(payload, this.clock.monotonicMs());
+    if (lagMs !== undefined) this.flush();
+    return lagMs;
+  }
+
+  /** To be asked at a steady pace: how many times it was asked since a ping that is still unanswered. */
+  checksUnanswered(): number {
+    return this.#lag.check();
   }
 
   /** `onSent` is called when the record is handed to the socket; never for one that is dropped. */
@@ -57,7 +81,7 @@ export class Outbox {
 
   flush(): void {
     if (this.#closed || this.#waiting.length === 0) return;
-    if (!this.hasRoom()) {
+    if (!this.#hasRoom()) {
       this.#arm(SLOW_TICK_MS);
       return;
     }
@@ -65,7 +89,8 @@ export class Outbox {
     this.#waiting = [];
     const [first] = waiting;
     const single = waiting.length === 1 && first !== undefined;
-    this.socket.send(single ? first.text : `[${waiting.map(({ text }) => text).join(',')}]`, { binary: false });
+    const message = single ? first.text : `[${waiting.map(({ text }) => text).join(',')}]`;
+    this.#send(message, message.length);
     for (const { onSent } of waiting) onSent?.();
   }
 
@@ -75,6 +100,16 @@ export class Outbox {
     this.#waiting = [];
     this.#cancelTick?.();
     this.#cancelTick = undefined;
+  }
+
+  #hasRoom(): boolean {
+    return this.socket.bufferedAmount <= this.options.bufferedBytesMax && this.#lag.hasRoom();
+  }
+
+  #send(message: string | Buffer, bytes: number): void {
+    this.socket.send(message, { binary: false });
+    this.#lag.sent(bytes);
+    if (this.#lag.wantsPing()) this.ping();
   }
 
   #arm(ms: number): void {

@@ -3,7 +3,7 @@
  *
  * - unauthenticated: no token came with the upgrade. Entered at most for `authTimeoutMs`; only `auth` is heard.
  * - open: entered by a good token. Left when the token ends (4401), the client floods (4429), does not read its order
- *   events (4408) or does not answer pings (1013), or the worker drains (1012).
+ *   events (4408) or does not answer a ping (1013), or the worker drains (1012).
  * - closed: for ever; nothing is subscribed any more.
  *
  * Messages are handled one after the other: an acknowledgement always tells the state after its own action.
@@ -13,10 +13,10 @@ import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import type { Principal } from '../../kernel/domain/permissions.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
+import type { MarketReader } from './audience.js';
 import { parseClientMessage, type ClientMessage } from './client-message.js';
 import { ClientSubscriptions, type RecordKind, type SubscriptionDeps } from './client-subscriptions.js';
 import { ControlLimit } from './control-limit.js';
-import type { MarketReader } from './market-fan-out.js';
 import { Outbox } from './outbox.js';
 import { CLOSE_CODES, errorText, type StreamErrorRecord } from './stream-codes.js';
 
@@ -46,8 +46,6 @@ export class StreamConnection implements MarketReader {
   #principal: Principal | undefined;
   #handling: Promise<void> = Promise.resolve();
   #closed = false;
-  /** Unanswered since; undefined when the last ping was answered. */
-  #pingSentAt: number | undefined;
 
   constructor(
     private readonly socket: WebSocket,
@@ -72,7 +70,7 @@ export class StreamConnection implements MarketReader {
       if (this.#principal === undefined) this.#refuse({ code: 'auth-required' }, CLOSE_CODES.unauthenticated);
     });
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
-    socket.on('pong', () => this.#hearPong());
+    socket.on('pong', (payload) => this.#hearPong(payload));
     socket.on('error', (cause) => deps.log.debug({ cause: cause.message }, 'stream socket error'));
     socket.on('close', (code) => this.#end(code));
   }
@@ -107,15 +105,15 @@ export class StreamConnection implements MarketReader {
     this.#subscriptions.follow(this.#principal);
   }
 
-  /** A ping queues behind the data, so its answer's delay is the reader's lag. Two unanswered in a row end the socket. */
   ping(): void {
-    if (this.#pingSentAt !== undefined) {
-      this.close(CLOSE_CODES.noPong, 'no pong');
-      this.socket.terminate();
-      return;
-    }
-    this.#pingSentAt = this.deps.clock.monotonicMs();
-    this.socket.ping();
+    this.#outbox.ping();
+  }
+
+  /** To be called at a steady pace. @param checksMax so many times after a ping without an answer, the socket ends */
+  checkReader(checksMax: number): void {
+    if (this.#closed || this.#outbox.checksUnanswered() < checksMax) return;
+    this.close(CLOSE_CODES.noPong, 'no pong');
+    this.socket.terminate();
   }
 
   close(code: number, reason: string): void {
@@ -146,10 +144,9 @@ export class StreamConnection implements MarketReader {
       });
   }
 
-  #hearPong(): void {
-    if (this.#pingSentAt === undefined) return;
-    this.deps.meter.observe('opitios_stream_lag_seconds', (this.deps.clock.monotonicMs() - this.#pingSentAt) / 1000);
-    this.#pingSentAt = undefined;
+  #hearPong(payload: Buffer): void {
+    const lagMs = this.#outbox.pong(payload.toString('latin1'));
+    if (lagMs !== undefined) this.deps.meter.observe('opitios_stream_lag_seconds', lagMs / 1000);
   }
 
   async #handle(message: ClientMessage): Promise<void> {

@@ -77,7 +77,7 @@ export class StreamEdge {
       onClosed: (connection) => this.#connections.delete(connection),
     };
     this.#looking = Promise.all([
-      this.#every(CHECK_INTERVAL_MS, () => this.#checkTokens()),
+      this.#every(CHECK_INTERVAL_MS, () => this.#checkAll()),
       this.#every(config.pingIntervalMs, () => this.#ping()),
       this.#every(TAIL_CHECK_INTERVAL_MS, () => this.#orders.checkAll()),
     ]);
@@ -138,8 +138,13 @@ export class StreamEdge {
     return status;
   }
 
-  #checkTokens(): void {
-    for (const connection of [...this.#connections]) connection.checkToken();
+  #checkAll(): void {
+    // One look more than the interval has: the answer may wait unread while we are late ourselves.
+    const checksMax = Math.ceil(this.deps.config.pingIntervalMs / CHECK_INTERVAL_MS) + 1;
+    for (const connection of [...this.#connections]) {
+      connection.checkToken();
+      connection.checkReader(checksMax);
+    }
     this.deps.meter.gauge('opitios_stream_sockets', this.#connections.size);
   }
 

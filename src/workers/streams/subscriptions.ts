@@ -2,7 +2,8 @@
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import { FEED_CHANNELS, type FeedChannel } from '../market-data/market-data-feed.js';
 import type { ChannelLists } from './client-message.js';
-import { channelAndSymbol, topicOf, type Topic } from './market-fan-out.js';
+import { topicOf, type Topic } from './audience.js';
+import { channelAndSymbol } from './market-fan-out.js';
 
 export const ALL_ACCOUNTS = '*';
 

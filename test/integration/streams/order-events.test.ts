@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { silentMeter } from '../../../src/kernel/runtime/meter.js';
+import { eventually } from '../../support/eventually.js';
 import { ACCOUNTS, aStreamEdge, type StreamClient, type StreamUnderTest } from '../../support/stream-doors.js';
 
 let stream: StreamUnderTest;
@@ -196,11 +198,21 @@ test('a reader of order events that cannot keep up is cut off with 4408 and told
   expect({ epoch, seq }).toEqual({ epoch: 1, seq: seen.length });
 }, 30_000);
 
-test('a reader that does not answer pings is cut off', async () => {
+test('a reader that does not answer pings is cut off with 1013', async () => {
+  await stream.close();
+  const codes: string[] = [];
+  const meter = {
+    ...silentMeter,
+    count: (name: string, labels?: Readonly<Record<string, string>>) => {
+      if (name === 'opitios_stream_closed_total') codes.push(labels?.['code'] ?? '');
+    },
+  };
+  stream = await aStreamEdge({}, meter);
   const client = await aSubscriber('account_001');
   client.socket.pause();
-  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  await eventually('the edge has closed it', () => codes.length > 0, 20_000);
   client.socket.resume();
 
   await client.closed;
-});
+  expect(codes).toEqual(['1013']);
+}, 30_000);
