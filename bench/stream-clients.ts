@@ -27,7 +27,8 @@ let records = 0;
 let bytes = 0;
 let frames = 0;
 let isCounting = false;
-let latencies: number[] = [];
+/** By the second of their receipt. */
+let latencies = new Map<number, number[]>();
 const closes: Record<number, number> = {};
 
 const sockets: WebSocket[] = [];
@@ -39,16 +40,22 @@ console.log(JSON.stringify({ subscribed: sockets.length }));
 for await (const command of createInterface({ input: process.stdin })) {
   if (command === 'start') {
     records = bytes = frames = 0;
-    latencies = [];
+    latencies = new Map();
     isCounting = true;
   } else if (command === 'stop') {
     isCounting = false;
-    latencies.sort((a, b) => a - b);
-    const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? NaN;
+    const all = [...latencies.values()].flat();
+    const p99s = [...latencies.values()].map((some) => at(some, 0.99));
     const open = sockets.filter((socket) => socket.readyState === WebSocket.OPEN).length;
-    console.log(JSON.stringify({ records, bytes, frames, closes, open, p50: at(0.5), p99: at(0.99) }));
+    console.log(
+      JSON.stringify({ records, bytes, frames, closes, open, ...{ p50: at(all, 0.5), p99: at(all, 0.99), p99s } }),
+    );
   } else if (command === 'resume') for (const socket of sockets) socket.resume();
   else process.exit(0);
+}
+
+function at(values: number[], share: number): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length * share)] ?? NaN;
 }
 
 function open(n: number): Promise<WebSocket> {
@@ -80,5 +87,8 @@ function count(data: Buffer, n: number): void {
   for (let found = data.indexOf(MARK); found >= 0; found = data.indexOf(MARK, found + MARK.length)) records += 1;
   if (n % SAMPLED_EVERY !== 0) return;
   const now = Date.now();
-  for (const [, timestamp] of data.toString().matchAll(TIMESTAMP)) latencies.push(now - Date.parse(timestamp ?? ''));
+  const second = Math.floor(now / 1_000);
+  const some = latencies.get(second) ?? [];
+  for (const [, timestamp] of data.toString().matchAll(TIMESTAMP)) some.push(now - Date.parse(timestamp ?? ''));
+  latencies.set(second, some);
 }

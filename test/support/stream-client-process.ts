@@ -13,6 +13,8 @@ export interface Received {
   /** Milliseconds from the record's own timestamp to its receipt. */
   readonly p50: number;
   readonly p99: number;
+  /** The same of each second. */
+  readonly p99s: readonly number[];
 }
 
 export class StreamClientProcess {

@@ -147,13 +147,13 @@ test(
     const before = await executionsSoFar();
     const all = await readers(READERS);
     // All readers live in this process: it has to read every event two hundred times.
-  const flow = await orderFlow(IS_LONG ? 100 : 40);
+    const flow = await orderFlow(IS_LONG ? 100 : 40);
     for (let n = 0; n < WORKER_KILLS; n += 1) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       await gateway.signalWorker(n % 2, 'SIGKILL');
       // The connection may be at its end just as it is used again: asked once more.
-    const isWhole = async (): Promise<boolean> => (await gateway.pool().catch(() => undefined))?.ready === true;
-    await eventually(isWhole, 'the pool is whole again', 60_000);
+      const isWhole = async (): Promise<boolean> => (await gateway.pool().catch(() => undefined))?.ready === true;
+      await eventually(isWhole, 'the pool is whole again', 60_000);
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
     await flow.stop();
