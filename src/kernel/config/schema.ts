@@ -107,7 +107,11 @@ const streams = section({
   subscriptions_max: whole('Subscriptions of one socket.', 1, 100_000).default(3000),
   sockets_per_subject: whole('Sockets of one token subject.', 1, 100_000).default(100),
   sockets_per_address: whole('Sockets of one address.', 1, 100_000).default(1000),
-  buffered_bytes_max: whole('Bytes on their way to a reader after which quotes are conflated.', 16_384, 67_108_864).default(262_144),
+  buffered_bytes_max: whole(
+    'Bytes on their way to a reader after which quotes are conflated.',
+    16_384,
+    67_108_864,
+  ).default(262_144),
   order_backlog_max: whole('Unsent order events after which a reader is closed (4408).', 10, 1_000_000).default(10_000),
   ring_size: whole('Order events kept per account for resume.', 10, 1_000_000).default(2048),
   allowed_origins: Joi.array().items(Joi.string()).default([]).description('Browser origins allowed; none by default.'),
