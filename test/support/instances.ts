@@ -14,11 +14,24 @@ export interface InstancesOptions {
   readonly redisOptions?: Readonly<Record<string, unknown>>;
 }
 
+export interface SentOrder {
+  readonly accountId: string;
+  readonly epoch: number;
+  readonly clientOrderId: string;
+  readonly at: number;
+}
+
 export interface Instances {
   readonly redis: RedisProcess;
   readonly simulator: SimulatorProcess;
   readonly secret: string;
   readonly gateways: readonly GatewayProcess[];
+  /** Under its name, also after it was replaced; the newest of that name. */
+  named(name: string): GatewayProcess;
+  /** Every process of one instance gets the signal. Returns what it reached. */
+  signal(name: string, signal: NodeJS.Signals): Promise<readonly number[]>;
+  /** Order requests that reached the broker, in the order of their coming. */
+  sent(): Promise<readonly SentOrder[]>;
   /** One more, under the next name or a given one. */
   add(name?: string): Promise<GatewayProcess>;
   /** Which instance holds the account, by each instance's own pool. */
@@ -53,6 +66,12 @@ export async function startInstances(names: readonly string[], options: Instance
     running.push({ name, gateway });
     return gateway;
   };
+  const named = (name: string): GatewayProcess => {
+    const found = running.filter((one) => one.name === name).at(-1);
+    if (found === undefined) throw new TypeError(`no instance is called ${name}`);
+    return found.gateway;
+  };
+  const pids = new Map<GatewayProcess, readonly number[]>();
   const stop = async (): Promise<void> => {
     await Promise.all(running.map(({ gateway }) => gateway.stop()));
     await simulator.close();
@@ -68,6 +87,23 @@ export async function startInstances(names: readonly string[], options: Instance
   return {
     ...{ redis, simulator, secret, stop },
     gateways: running.map(({ gateway }) => gateway),
+    named,
+    signal: async (name, signal) => {
+      const gateway = named(name);
+      const known = pids.get(gateway) ?? (await pidsOf(gateway));
+      pids.set(gateway, known);
+      for (const pid of known) process.kill(pid, signal);
+      return known;
+    },
+    sent: async () => {
+      const { entries } = await simulator.control.ledger({ path: '/v2/orders', method: 'POST' });
+      return entries.map(({ accountId, headers, clientOrderId, at }) => ({
+        accountId: accountId ?? '',
+        epoch: Number(headers.find(([header]) => header.toLowerCase() === 'x-opitios-epoch')?.[1] ?? -1),
+        clientOrderId: clientOrderId ?? '',
+        at,
+      }));
+    },
     add: (name = `instance-${running.length}`) => launch(name),
     ownersOf: async (accountId) => {
       const holders = await Promise.all(
@@ -80,4 +116,22 @@ export async function startInstances(names: readonly string[], options: Instance
       return holders.flat();
     },
   };
+}
+
+/** Primary and workers. */
+async function pidsOf(gateway: GatewayProcess): Promise<readonly number[]> {
+  const { workers } = await gateway.pool();
+  return [gateway.primary.pid ?? 0, ...workers.map(({ pid }) => pid)];
+}
+
+/** Orders that came under a lower epoch than one before them of the same account. */
+export function fallingEpochs(sent: readonly SentOrder[]): readonly string[] {
+  const highest = new Map<string, number>();
+  const falls: string[] = [];
+  for (const { accountId, epoch, clientOrderId } of sent) {
+    const before = highest.get(accountId) ?? 0;
+    if (epoch < before) falls.push(`${accountId} ${clientOrderId}: ${epoch} after ${before}`);
+    highest.set(accountId, Math.max(before, epoch));
+  }
+  return falls;
 }

@@ -37,6 +37,8 @@ const OPEN_AFTER_MS = 30_000;
 export class OrderLoad {
   readonly orders: KeyedOrder[] = [];
   url: string;
+  /** Where the next attempt goes: with several instances each may take any key. */
+  nextUrl: () => string = () => this.url;
   readonly #gateway: GatewayProcess;
   readonly #authorization: string;
   readonly #callers = new Set<Promise<void>>();
@@ -139,7 +141,7 @@ export class OrderLoad {
   }> {
     const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: price };
     try {
-      const response = await fetch(`${this.url}/api/v1/accounts/${accountId}/orders/stocks`, {
+      const response = await fetch(`${this.nextUrl()}/api/v1/accounts/${accountId}/orders/stocks`, {
         method: 'POST',
         headers: { authorization: this.#authorization, 'content-type': 'application/json', 'idempotency-key': key },
         body: JSON.stringify(order),

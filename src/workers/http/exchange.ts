@@ -21,6 +21,8 @@ export class Exchange {
   /** The connection ends with this answer. */
   mustClose = false;
   settled = false;
+  /** The body as it came, once it has been read: another instance may have to answer. */
+  rawBody: Uint8Array | undefined = undefined;
   /** Only where traces are recorded. */
   span: Span | undefined = undefined;
 

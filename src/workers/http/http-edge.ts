@@ -17,9 +17,11 @@ import { silentTracer, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { MarketDataDoor } from '../market-data/market-data-door.js';
 import type { AccountRouter } from '../routing/account-router.js';
 import type { AdminDoor } from '../routing/admin-door.js';
+import type { Elsewhere } from '../routing/elsewhere.js';
 import { DirectRoutes } from './direct-routes.js';
 import { EdgeService } from './edge-service.js';
 import { Exchange, carriedBy, carry } from './exchange.js';
+import { Forwarding } from './forwarding.js';
 import { framingProblem } from './framing.js';
 import { Gate, type EdgeConfig } from './gate.js';
 import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.js';
@@ -41,6 +43,10 @@ export interface HttpEdgeDeps {
   readonly admin: AdminDoor;
   readonly verifier: TokenVerifier;
   readonly config: EdgeConfig;
+  /** Only where several instances share the accounts. */
+  readonly elsewhere?: Elsewhere;
+  /** For a request that came without a key and is forwarded. */
+  readonly newKey?: () => string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -134,6 +140,16 @@ class Edge implements HttpEdge {
     const { metrics, asyncApi } = this.deps;
     const service = new EdgeService({ routes, draining: () => this.#draining, metrics, asyncApi });
     const doors = { router: this.deps.router, marketData: this.deps.marketData, admin: this.deps.admin, service };
+    const { elsewhere, newKey, config, clock } = this.deps;
+    const forwarding =
+      elsewhere === undefined
+        ? undefined
+        : new Forwarding({
+            elsewhere,
+            mode: config.cluster.routing,
+            newKey: newKey ?? (() => undefined),
+            monotonicMs: () => clock.monotonicMs(),
+          });
     for (const route of routes) {
       const serve = serveRoute(route, {
         gate,
@@ -141,6 +157,7 @@ class Edge implements HttpEdge {
         sender: this.#sender,
         config: this.deps.config,
         log: this.deps.log,
+        forwarding,
       });
       if (route.quick !== undefined) this.#direct.add(route.template, serve);
       const method = route.method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete';

@@ -20,7 +20,12 @@ export function announcesBody(req: IncomingMessage): boolean {
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
-export async function readJsonBody(req: IncomingMessage, bytesMax: number): Promise<BodyResult> {
+/** @param keep is given the bytes as they came, for whoever passes them on. */
+export async function readJsonBody(
+  req: IncomingMessage,
+  bytesMax: number,
+  keep?: (bytes: Uint8Array) => void,
+): Promise<BodyResult> {
   if (!announcesBody(req)) return { kind: 'empty' };
   const refusal =
     mediaProblem(req) ?? (Number(req.headers['content-length'] ?? 0) > bytesMax ? tooLarge(bytesMax) : undefined);
@@ -28,6 +33,7 @@ export async function readJsonBody(req: IncomingMessage, bytesMax: number): Prom
   const bytes = await collect(req, bytesMax);
   if (bytes === 'too-large') return { kind: 'problem', problem: tooLarge(bytesMax) };
   if (bytes === 'aborted') return { kind: 'aborted' };
+  keep?.(bytes);
   return bytes.length === 0 ? { kind: 'empty' } : decode(bytes);
 }
 

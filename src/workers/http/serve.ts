@@ -1,12 +1,14 @@
 /** Runs one route for one exchange: gate, validation, handler, answer. Whatever happens, the caller gets one answer. */
 import joi from 'joi';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Exchange } from './exchange.js';
+import { Forwarding } from './forwarding.js';
 import type { EdgeConfig, Gate } from './gate.js';
 import { parseQuery } from './query-text.js';
 import { announcesBody, readJsonBody } from './request-body.js';
-import type { Call, Doors, Route } from './routes/route.js';
+import type { Call, Doors, Reply, Route } from './routes/route.js';
 import { validate } from './schema/validation.js';
 import type { Sender } from './sending.js';
 
@@ -21,6 +23,8 @@ export interface ServeDeps {
   readonly sender: Sender;
   readonly config: EdgeConfig;
   readonly log: Log;
+  /** Absent where the instance is alone. */
+  readonly forwarding: Forwarding | undefined;
 }
 
 type Input = Pick<Call, 'query' | 'body' | 'idempotencyKey'>;
@@ -97,7 +101,42 @@ class RouteServer {
       this.#refuse(exchange, checked.problem);
       return;
     }
-    sender.reply(exchange, await this.route.handle(this.#call(exchange, path, checked.input), doors));
+    const call = this.#call(exchange, path, checked.input);
+    const { forwarding } = this.deps;
+    const reply =
+      forwarding === undefined
+        ? await this.route.handle(call, doors)
+        : await this.#answerAnywhere(exchange, call, forwarding);
+    sender.reply(exchange, reply);
+  }
+
+  /** Here or at the instance that holds the account, also when it moves while the request waits. */
+  async #answerAnywhere(exchange: Exchange, call: Call, forwarding: Forwarding): Promise<Reply> {
+    const accountId = this.#servedFor(exchange);
+    if (accountId === undefined) return this.route.handle(call, this.deps.doors);
+    const signal = this.route.work === 'order' ? new AbortController().signal : call.signal;
+    for (;;) {
+      const budgetMs = forwarding.leftOf(exchange, call.context.budgetMs);
+      const isElsewhere =
+        accountId === MASTER_ACCOUNT_ID ? forwarding.isThere(accountId) : forwarding.isElsewhere(accountId);
+      if (isElsewhere) {
+        if (Forwarding.wasForwarded(exchange)) return { kind: 'problem', problem: Forwarding.notHere() };
+        const answer = await forwarding.answer(exchange, accountId, { body: exchange.rawBody, budgetMs, signal });
+        if (answer !== undefined) return answer;
+      }
+      const left = {
+        ...call,
+        context: { ...call.context, budgetMs: Math.max(1, forwarding.leftOf(exchange, call.context.budgetMs)) },
+      };
+      const reply = await this.route.handle(left, this.deps.doors);
+      const hasMoved = reply.kind === 'problem' && reply.problem.code === 'misdirected-request';
+      if (!hasMoved || Forwarding.wasForwarded(exchange) || budgetMs <= 0) return reply;
+    }
+  }
+
+  /** The account whose holder answers: for market data the master, which one instance holds. */
+  #servedFor({ accountId }: Exchange): AccountId | undefined {
+    return this.route.permission === 'market_data' ? MASTER_ACCOUNT_ID : accountId;
   }
 
   async #authorise(exchange: Exchange, account: string | undefined, gate: Gate): Promise<Problem | undefined> {
@@ -145,13 +184,13 @@ class RouteServer {
     const { route } = this;
     if (route.body === undefined) {
       if (!announcesBody(exchange.req)) return { kind: 'value', value: NO_BODY };
-      const result = await readJsonBody(exchange.req, this.deps.config.limits.bodyBytesMax);
+      const result = await this.#read(exchange, this.deps.config.limits.bodyBytesMax);
       if (result.kind === 'aborted' || result.kind === 'problem') return result;
       if (result.kind === 'empty') return { kind: 'value', value: NO_BODY };
       return noBodyTaken(result.value);
     }
     const bytesMax = Math.max(route.bodyBytesMax ?? 0, this.deps.config.limits.bodyBytesMax);
-    const result = await readJsonBody(exchange.req, bytesMax);
+    const result = await this.#read(exchange, bytesMax);
     if (result.kind === 'aborted' || result.kind === 'problem') return result;
     if (result.kind === 'empty' && route.bodyOptional === true) return { kind: 'value', value: NO_BODY };
     if (result.kind === 'empty') {
@@ -165,6 +204,11 @@ class RouteServer {
       };
     }
     return validate(route.body, result.value, 'body');
+  }
+
+  #read(exchange: Exchange, bytesMax: number): ReturnType<typeof readJsonBody> {
+    if (this.deps.forwarding === undefined) return readJsonBody(exchange.req, bytesMax);
+    return readJsonBody(exchange.req, bytesMax, (bytes) => (exchange.rawBody = bytes));
   }
 
   #call(exchange: Exchange, path: Readonly<Record<string, string>>, input: Input): Call {
@@ -182,11 +226,16 @@ class RouteServer {
         subject: principal?.subject ?? 'anonymous',
         ...(principal?.tokenId === undefined ? {} : { tokenId: principal.tokenId }),
         traceparent: ids.traceparent,
-        budgetMs: this.deps.config.limits.requestTimeoutMs,
+        budgetMs: this.#budgetOf(exchange),
       },
       acceptsGzip: acceptsGzip(req.headers['accept-encoding']),
       signal: gone.signal,
     };
+  }
+
+  #budgetOf(exchange: Exchange): number {
+    const { requestTimeoutMs } = this.deps.config.limits;
+    return this.deps.forwarding === undefined ? requestTimeoutMs : Forwarding.budgetOf(exchange, requestTimeoutMs);
   }
 
   #refuse(exchange: Exchange, problem: Problem): void {

@@ -30,6 +30,8 @@ export interface MeshRouterParts {
   readonly tracer?: Tracer;
   /** A key for a request that came without one and crosses the mesh; undefined where callers must bring their own. */
   readonly newKey: () => string | undefined;
+  /** Another instance holds the account, or will soon: only where several share the accounts. */
+  readonly isElsewhere?: (accountId: AccountId) => boolean;
 }
 
 /** How long a caller waits for an owner that is being replaced. */
@@ -84,6 +86,12 @@ export class MeshRouter implements AccountRouter {
         this.#count(here === undefined ? 'mesh' : 'local');
         return { ...told, queueMs: waitedMs };
       }
+      if (!isInterrupted && this.parts.isElsewhere?.(request.accountId) === true)
+        return {
+          answer: problem('misdirected-request', 'another instance holds the account', {}, 1),
+          meshMs: 0,
+          queueMs: waitedMs,
+        };
       if (waitedMs >= waitMs && isInterrupted)
         return { answer: this.#interrupted(request, context), meshMs: 0, queueMs: waitedMs };
       if (signal?.aborted === true || waitedMs >= waitMs) return this.#unavailable(request, waitedMs);

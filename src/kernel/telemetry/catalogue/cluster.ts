@@ -37,6 +37,12 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
     labels: [],
   },
   { name: 'opitios_lease_slots_held', kind: 'gauge', help: 'Lease slots that this instance holds', labels: [] },
+  {
+    name: 'opitios_forwarded_requests_total',
+    kind: 'counter',
+    help: 'Attempts to have a request answered by the instance that holds the account, by result',
+    labels: ['result'],
+  },
   { name: 'opitios_instances', kind: 'gauge', help: 'Living instances that share the accounts', labels: [] },
   { name: 'opitios_leases_acquired_total', kind: 'counter', help: 'Lease slots taken', labels: [] },
   {
