@@ -135,42 +135,53 @@ whenRedis('a Redis that lost everything takes the leases back, and no account mo
   expect(after.map(({ leases }) => leases?.slots)).toEqual(before.map(({ leases }) => leases?.slots));
 });
 
-whenRedis('a stopped instance loses its accounts, and sends nothing of its old epoch when it goes on', async () => {
-  const accountId = (await all().named('beta').pool()).accounts[0]?.account_id ?? '';
-  const alpha = await callerOf(all().named('alpha'));
-  const beta = await callerOf(all().named('beta'));
-  await all().signal('beta', 'SIGSTOP');
-  const key = randomUUID();
-  const waiting = place(beta, accountId, key);
-  try {
-    await eventually(async () => (await place(alpha, accountId, key)).status === 201, 'the other instance takes over');
-  } finally {
-    await all().signal('beta', 'SIGCONT');
-  }
-  const late = await waiting;
-  await eventually(async () => (await all().ownersOf(accountId)).length === 1, 'one holder again');
-  const orders = (await all().simulator.control.orders()).filter((order) => order['account_id'] === accountId);
+whenRedis(
+  'a stopped instance loses its accounts, and sends nothing of its old epoch when it goes on',
+  async () => {
+    const accountId = (await all().named('beta').pool()).accounts[0]?.account_id ?? '';
+    const alpha = await callerOf(all().named('alpha'));
+    const beta = await callerOf(all().named('beta'));
+    await all().signal('beta', 'SIGSTOP');
+    const key = randomUUID();
+    const waiting = place(beta, accountId, key);
+    try {
+      await eventually(
+        async () => (await place(alpha, accountId, key)).status === 201,
+        'the other instance takes over',
+      );
+    } finally {
+      await all().signal('beta', 'SIGCONT');
+    }
+    const late = await waiting;
+    await eventually(async () => (await all().ownersOf(accountId)).length === 1, 'one holder again');
+    const orders = (await all().simulator.control.orders()).filter((order) => order['account_id'] === accountId);
 
-  expect(new Set(orders.map((order) => order['client_order_id'])).size).toBe(orders.length);
-  expect([200, 201, 202, 409, 503]).toContain(late.status);
-  expect(fallingEpochs(await all().sent())).toEqual([]);
-}, 60_000);
+    expect(new Set(orders.map((order) => order['client_order_id'])).size).toBe(orders.length);
+    expect([200, 201, 202, 409, 503]).toContain(late.status);
+    expect(fallingEpochs(await all().sent())).toEqual([]);
+  },
+  60_000,
+);
 
-whenRedis('a killed instance is replaced within seconds, and its keys still mean the same orders', async () => {
-  const held = async (): Promise<readonly { readonly account_id: string; readonly state: string }[]> =>
-    (await all().named('beta').pool()).accounts.filter(({ state }) => state === 'ready');
-  await eventually(async () => (await held()).length > 0, 'it has its share again');
-  const accountId = (await held())[0]?.account_id ?? '';
-  const alpha = await callerOf(all().named('alpha'));
-  const key = randomUUID();
-  const first = await place(alpha, accountId, key);
-  await all().signal('beta', 'SIGKILL');
-  await eventually(async () => (await place(alpha, accountId)).status === 201, 'the other instance takes over');
+whenRedis(
+  'a killed instance is replaced within seconds, and its keys still mean the same orders',
+  async () => {
+    const held = async (): Promise<readonly { readonly account_id: string; readonly state: string }[]> =>
+      (await all().named('beta').pool()).accounts.filter(({ state }) => state === 'ready');
+    await eventually(async () => (await held()).length > 0, 'it has its share again');
+    const accountId = (await held())[0]?.account_id ?? '';
+    const alpha = await callerOf(all().named('alpha'));
+    const key = randomUUID();
+    const first = await place(alpha, accountId, key);
+    await all().signal('beta', 'SIGKILL');
+    await eventually(async () => (await place(alpha, accountId)).status === 201, 'the other instance takes over');
 
-  const again = await place(alpha, accountId, key);
+    const again = await place(alpha, accountId, key);
 
-  expect(first.status).toBe(201);
-  expect(again.status).toBe(201);
-  expect(again.json['id']).toBe(first.json['id']);
-  expect(fallingEpochs(await all().sent())).toEqual([]);
-}, 60_000);
+    expect(first.status).toBe(201);
+    expect(again.status).toBe(201);
+    expect(again.json['id']).toBe(first.json['id']);
+    expect(fallingEpochs(await all().sent())).toEqual([]);
+  },
+  60_000,
+);
