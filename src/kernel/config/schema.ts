@@ -108,7 +108,7 @@ const streams = section({
   sockets_per_subject: whole('Sockets of one token subject.', 1, 100_000).default(100),
   sockets_per_address: whole('Sockets of one address.', 1, 100_000).default(1000),
   buffered_bytes_max: whole(
-    'Bytes on their way to a reader after which quotes are conflated.',
+    'Unsent bytes, or a quarter of those sent and not read, after which quotes are conflated.',
     16_384,
     67_108_864,
   ).default(262_144),

@@ -14,7 +14,7 @@ export interface FrameSocket {
 
 export interface OutboxOptions {
   readonly flushIntervalMs: number;
-  /** Bytes on their way to the reader, in our buffers, the kernel's or the network, beyond which nothing more is sent. */
+  /** Bytes in our own buffer beyond which nothing more is sent; four times as many may be on their way. */
   readonly bufferedBytesMax: number;
   /** Records that may wait; one more calls `onOverflow`. */
   readonly backlogMax: number;

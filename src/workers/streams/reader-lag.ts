@@ -1,11 +1,13 @@
 /**
  * How far a reader is behind what was sent to it. The socket's own buffer tells late: the kernel takes megabytes before Node
  * sees any of it. A ping queues behind the data, so its answer says that everything before it was read. One ping is on its way
- * at a time, and one is due whenever a quarter of the allowance was sent since the last one.
+ * at a time, and one is due whenever a sixteenth of the allowance was sent since the last one.
  */
 
 /** A reader whose answer takes longer is not sent market data until it comes. */
 const LATE_MS = 1_000;
+/** More than our own buffer may hold: this also counts what is only on the wire to a reader that keeps up. */
+const ON_THE_WAY = 4;
 const PING_SHARE = 4;
 
 export class ReaderLag {
@@ -15,6 +17,7 @@ export class ReaderLag {
   #unanswered: { readonly number: number; readonly atBytes: number; readonly atMs: number } | undefined;
   #checks = 0;
 
+  /** @param bytesMax what our own buffer may hold */
   constructor(private readonly bytesMax: number) {}
 
   sent(bytes: number): void {
@@ -23,7 +26,7 @@ export class ReaderLag {
 
   /** Whether what is not yet known to be read is within the allowance. */
   hasRoom(): boolean {
-    return this.#sent - this.#confirmed <= this.bytesMax;
+    return this.#sent - this.#confirmed <= this.bytesMax * ON_THE_WAY;
   }
 
   isLate(nowMs: number): boolean {

@@ -69,18 +69,20 @@ test('a socket over its limit keeps what it had', async () => {
 });
 
 test('a reader that stops gets the newest of each symbol when it reads again, and the others get everything', async () => {
+  await stream.close();
+  stream = await aStreamEdge({ pingIntervalMs: 60_000 });
   const [slow, quick] = [await stream.connect('a|market_data'), await stream.connect('b|market_data')];
   for (const client of [slow, quick]) {
     client.say({ action: 'subscribe', quotes: ['AAPL', 'MSFT'] });
     await client.next('subscription');
   }
   slow.socket.pause();
-  const rounds = 3_000;
+  const rounds = 1_000;
   for (let n = 1; n <= rounds; n += 1) {
     stream.feed.publish(aQuote('AAPL', n, 'x'.repeat(2_000)), aQuote('MSFT', n, 'x'.repeat(2_000)));
-    if (n % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 3));
+    // It reads as fast as this process lets it; what is published must not outrun that.
+    if (n % 20 === 0) await eventually(() => quick.records.length === n * 2 + 1);
   }
-  await eventually(() => quick.records.filter((record) => record['type'] === 'quote').length === rounds * 2);
   slow.socket.resume();
 
   const newest = (symbol: string) => slow.records.filter((record) => record['symbol'] === symbol).at(-1)?.['bid_price'];
