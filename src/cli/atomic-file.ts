@@ -8,7 +8,9 @@ export async function replaceFile(file: string, text: string, mode: number): Pro
     (found) => found.mode & 0o777,
     () => mode,
   );
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`);
+  const temporary = join(dirname(file), `.${basename(file)}.tmp`);
+  // What a crash left: in a container the next process has the same number, so that a number would not tell them apart.
+  await rm(temporary, { force: true });
   try {
     const handle = await open(temporary, 'wx', kept);
     try {

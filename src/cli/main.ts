@@ -7,6 +7,7 @@ import type { AdminOptions, ProfileOptions } from './commands/admin.js';
 import type { AuditOptions, ExportOptions } from './commands/audit.js';
 import type { DemoOptions } from './commands/demo.js';
 import type { DoctorOptions } from './commands/doctor.js';
+import type { RotateOptions } from './commands/rotate-key.js';
 import type { StreamOptions } from './commands/stream.js';
 import type { TokenOptions } from './commands/token.js';
 import type { ConfigOption } from './session.js';
@@ -48,9 +49,9 @@ command('print', 'print the configuration in force, without secrets', program.co
 command('encrypt', 'encrypt the plain text secrets of the configuration in place').action(
   async (options: ConfigOption) => (await import('./commands/encrypt.js')).encrypt(options),
 );
-command('rotate-key', 'put every secret under a new key').action(async (options: ConfigOption) =>
-  (await import('./commands/encrypt.js')).rotateKey(options),
-);
+command('rotate-key', 'put every secret under a new key or passphrase')
+  .option('--key-file <file>', 'where the key is kept, when the gateway gets it by descriptor or credential')
+  .action(async (options: RotateOptions) => (await import('./commands/rotate-key.js')).rotateKey(options));
 
 const accounts = program.command('accounts').description('list, add, rotate or remove trading accounts');
 command('list', 'list the accounts', accounts).action(async (options: ConfigOption) =>

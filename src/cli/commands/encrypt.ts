@@ -1,21 +1,20 @@
-/** `opitios encrypt`, `opitios rotate-key`: rewrite secrets in place, comments kept, safe against a crash at any step. */
+/** `opitios encrypt`: rewrites plain text secrets in place, comments kept, safe against a crash at any step. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readEnvironment } from '../../kernel/config/environment.js';
 import { loadDraft, type ConfigDraft } from '../../kernel/config/load-config.js';
 import { parseYaml } from '../../kernel/config/yaml.js';
 import { isSealed } from '../../kernel/secrets/envelope.js';
-import { readPrivateFile } from '../../kernel/secrets/key-source.js';
-import { AUTH_SECRET, openKeyring, previousKeyOf, type SecretPlace } from '../../kernel/secrets/keyring.js';
+import { AUTH_SECRET, openKeyring, type SecretPlace } from '../../kernel/secrets/keyring.js';
 import { replaceFile, syncDirectory } from '../atomic-file.js';
 import { CommandFailure, EXIT } from '../failures.js';
 import { configFileOf, type ConfigOption } from '../session.js';
 import { say } from '../terminal.js';
 import { replaceScalars, type Replacement, type YamlPath } from '../yaml-edit.js';
 
-interface FoundSecret {
+export interface FoundSecret {
   readonly path: YamlPath;
   readonly text: string;
   readonly place: SecretPlace;
@@ -36,40 +35,7 @@ export async function encrypt(options: ConfigOption): Promise<void> {
   }
 }
 
-/**
- * The old key stays beside the new one (`.previous`) until every value is under the new one, and the keyring opens with
- * both: a crash at any step leaves a gateway that starts, and running the command again finishes the rotation.
- */
-export async function rotateKey(options: ConfigOption): Promise<void> {
-  const draft = await loadDraft(configFileOf(options), readEnvironment());
-  const { keyFile } = draft.config.secrets;
-  if (keyFile === undefined)
-    throw new CommandFailure(
-      'rotate-key needs secrets.key_file: other keys are kept by whoever gives them',
-      EXIT.invalid,
-    );
-  await openKeyring(draft.config.secrets);
-  const previous = previousKeyOf(keyFile);
-  const current = await readPrivateFile(keyFile);
-  const resumed = existsSync(previous);
-  if (!resumed) await replaceFile(previous, current, 0o600);
-  if (current === (await readPrivateFile(previous))) await replaceFile(keyFile, newKey(), 0o600);
-  const keyring = await openKeyring(draft.config.secrets);
-  for (const { file, secrets } of await secretsOf(draft)) {
-    const sealed = secrets.filter(({ text }) => isSealed(text));
-    // Every value is opened before anything is written: what cannot be opened stops the rotation with both keys kept.
-    for (const { text, place } of sealed) await keyring.open(text, place.accountId, place.field);
-    await rewrite(file, sealed, ({ text, place }) => keyring.rewrap(text, place.accountId));
-    say(`${file}: ${sealed.length} secrets are under the new key`);
-  }
-  await rm(previous);
-  await syncDirectory(dirname(previous));
-  say(
-    `${keyFile}: rotated${resumed ? ' (an earlier rotation was finished)' : ''}; reload the gateway and back the key up`,
-  );
-}
-
-async function rewrite(
+export async function rewrite(
   file: string,
   found: readonly FoundSecret[],
   change: (secret: FoundSecret) => Promise<string>,
@@ -95,12 +61,14 @@ async function makeKeyOnce({ config }: ConfigDraft, sealedAlready: boolean): Pro
   say(`${keyFile}: a new key was made; keep a copy of it somewhere else`);
 }
 
-function newKey(): string {
+export function newKey(): string {
   return `${randomBytes(32).toString('base64')}\n`;
 }
 
 /** The secrets that stand in each file, as they stand there. */
-async function secretsOf(draft: ConfigDraft): Promise<readonly { file: string; secrets: readonly FoundSecret[] }[]> {
+export async function secretsOf(
+  draft: ConfigDraft,
+): Promise<readonly { file: string; secrets: readonly FoundSecret[] }[]> {
   const files = [...new Set([draft.path, draft.accountsPath])];
   return Promise.all(
     files.map(async (file) => ({ file, secrets: secretsIn(parseYaml(file, await readFile(file, 'utf8'))) })),

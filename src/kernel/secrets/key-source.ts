@@ -3,7 +3,7 @@
  * environment: /proc and a process report show that for the process's life.
  */
 import { createHmac, randomBytes, scrypt } from 'node:crypto';
-import { close, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { GatewayError } from '../domain/errors.js';
 import { cannotOpen, type KeyDerivation } from './envelope.js';
@@ -98,8 +98,19 @@ export async function readPrivateFile(file: string): Promise<string> {
   }
 }
 
-/** Reads an inherited descriptor to its end and closes it: it can be read once. */
+/** A descriptor can be read once in the life of a process; the check before a start, the start and each reload ask for it. */
+const fromDescriptors = new Map<number, string>();
+
+/** Reads an inherited descriptor to its end and closes it, before any child could inherit it; then remembers it. */
 export function readDescriptor(descriptor: number): string {
+  const known = fromDescriptors.get(descriptor);
+  if (known !== undefined) return known;
+  const text = readToEnd(descriptor);
+  fromDescriptors.set(descriptor, text);
+  return text;
+}
+
+function readToEnd(descriptor: number): string {
   const buffer = Buffer.alloc(FILE_BYTES_MAX);
   let length = 0;
   try {
@@ -108,7 +119,7 @@ export function readDescriptor(descriptor: number): string {
   } catch {
     throw badKey(`descriptor ${descriptor}`, 'cannot be read');
   }
-  close(descriptor, () => undefined);
+  closeSync(descriptor);
   return buffer.toString('utf8', 0, length);
 }
 

@@ -120,15 +120,19 @@ export async function openKeyring(source: KeyringSource): Promise<Keyring> {
   const sources: KeySource[] = [];
   if (source.keyFile !== undefined) sources.push(new RawKey(await readPrivateFile(source.keyFile), source.keyFile));
   if (source.keyFd !== undefined) sources.push(new RawKey(readDescriptor(source.keyFd), `descriptor ${source.keyFd}`));
-  if (source.passphraseFile !== undefined) sources.push(await passphraseKey(source.passphraseFile));
+  if (source.passphraseFile !== undefined) {
+    sources.push(await passphraseKey(source.passphraseFile));
+    const former = rotationLeftover(source.passphraseFile);
+    if (former !== undefined) sources.push(await passphraseKey(former));
+  }
   const previous = source.previousKeyFile ?? rotationLeftover(source.keyFile);
   if (previous !== undefined) sources.push(new RawKey(await readPrivateFile(previous), previous));
   return new Keyring(sources);
 }
 
 /** `opitios rotate-key` keeps the old key here until every value is under the new one; a crash leaves it. */
-export function previousKeyOf(keyFile: string): string {
-  return `${keyFile}.previous`;
+export function previousKeyOf(file: string): string {
+  return `${file}.previous`;
 }
 
 function rotationLeftover(keyFile: string | undefined): string | undefined {
@@ -137,7 +141,7 @@ function rotationLeftover(keyFile: string | undefined): string | undefined {
   return existsSync(previous) ? previous : undefined;
 }
 
-const PASSPHRASE_MIN = 12;
+export const PASSPHRASE_MIN = 12;
 
 async function passphraseKey(file: string): Promise<PassphraseKey> {
   const passphrase = (await readPrivateFile(file)).replace(/\r?\n$/, '');

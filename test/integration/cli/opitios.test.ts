@@ -135,6 +135,53 @@ test('rotate-key finishes a rotation that crashed between any two steps', async 
   expect(await readdir(directory.directory)).toEqual(['kek', 'opitios.yaml']);
 });
 
+test('rotate-key changes a passphrase, and finishes a change that crashed', async () => {
+  const directory = await configDirectory(aConfig({ more: 'secrets: { passphrase_file: ./phrase }' }));
+  made.push(directory);
+  const { file } = directory;
+  await directory.write('phrase', 'the first passphrase\n');
+  expect((await opitios(['encrypt', '--config', file])).code).toBe(0);
+
+  const differs = await opitios(['rotate-key', '--config', file], 'the second passphrase\nanother one entirely\n');
+  expect(differs).toMatchObject({ code: 2, err: ['that was another one; nothing was changed'] });
+  const answers = 'the second passphrase\nthe second passphrase\n';
+  expect((await opitios(['rotate-key', '--config', file], answers)).code).toBe(0);
+  expect(await readFile(file.replace('opitios.yaml', 'phrase'), 'utf8')).toBe('the second passphrase\n');
+  expect((await opitios(['check', '--config', file])).code).toBe(0);
+  // The new one was in place and no value was under it yet.
+  await directory.write('phrase', 'the third passphrase\n');
+  await directory.write('phrase.previous', 'the second passphrase\n');
+  expect((await opitios(['check', '--config', file])).code).toBe(0);
+  expect((await opitios(['rotate-key', '--config', file])).code).toBe(0);
+  expect((await opitios(['check', '--config', file])).code).toBe(0);
+  expect(await readdir(directory.directory)).toEqual(['opitios.yaml', 'phrase']);
+}, 60_000);
+
+test('rotate-key refuses a key that somebody else keeps, and rotates it where it is kept', async () => {
+  const directory = await configDirectory(SEALABLE());
+  made.push(directory);
+  const { file } = directory;
+  await opitios(['encrypt', '--config', file]);
+  const sealed = await readFile(file, 'utf8');
+  for (const [secrets, said] of [
+    ['key_fd: 5', 'descriptor 5'],
+    ['key_file: /run/opitios/key', '/run/opitios/key'],
+  ] as const) {
+    await directory.write('opitios.yaml', sealed.replace('key_file: ./kek', secrets));
+    const refused = await opitios(['rotate-key', '--config', file]);
+    expect({ code: refused.code, lines: refused.err.length }).toEqual({ code: 2, lines: 1 });
+    expect(refused.err[0]).toContain(`the key comes from ${said}, which this command cannot change`);
+  }
+
+  const kept = file.replace('opitios.yaml', 'kek');
+  expect((await opitios(['rotate-key', '--config', file, '--key-file', kept])).code).toBe(0);
+  await directory.write(
+    'opitios.yaml',
+    (await readFile(file, 'utf8')).replace('key_file: /run/opitios/key', 'key_file: ./kek'),
+  );
+  expect((await opitios(['check', '--config', file])).code).toBe(0);
+}, 60_000);
+
 test('accounts are added, rotated and removed; a key that the broker refuses is not stored', async () => {
   const broker = createHttpServer((request, response) => {
     response.writeHead(request.headers['apca-api-key-id'] === 'GOOD' ? 200 : 401).end('{}');

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { fstatSync, openSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { GatewayError } from '../../../src/kernel/domain/errors.js';
@@ -152,6 +153,17 @@ test('the leftover of a rotation that crashed still opens old values', async () 
   const sealed = await ring(before).seal('value', 'a', 'api_key');
 
   expect(await (await openKeyring({ keyFile })).open(sealed, 'a', 'api_key')).toBe('value');
+});
+
+test('a key from a descriptor serves the start and every reload, though the descriptor is read once and closed', async () => {
+  made = await configDirectory();
+  const key = aKey();
+  const sealed = await ring(key).seal('value', 'a', 'api_key');
+  const descriptor = openSync(await made.write('kek', key), 'r');
+
+  for (let reload = 0; reload < 3; reload += 1)
+    expect(await (await openKeyring({ keyFd: descriptor })).open(sealed, 'a', 'api_key')).toBe('value');
+  expect(() => fstatSync(descriptor)).toThrow('EBADF');
 });
 
 test('without a key plain text passes and nothing else does', async () => {
