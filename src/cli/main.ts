@@ -8,6 +8,7 @@ import type { AuditOptions, ExportOptions } from './commands/audit.js';
 import type { DemoOptions } from './commands/demo.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { RotateOptions } from './commands/rotate-key.js';
+import type { StatusOptions } from './commands/status.js';
 import type { StreamOptions } from './commands/stream.js';
 import type { TokenOptions } from './commands/token.js';
 import type { ConfigOption } from './session.js';
@@ -87,9 +88,8 @@ command('token', 'sign a token for local use (HS256 only)')
   .option('--expires <time>', 'such as 30m, 12h, 7d', '1h')
   .action(async (options: TokenOptions) => (await import('./commands/token.js')).token(options));
 
-type AdminCommand = 'status' | 'halt' | 'resume' | 'reload' | 'restart';
+type AdminCommand = 'halt' | 'resume' | 'reload' | 'restart';
 const adminCommands: Readonly<Record<AdminCommand, string>> = {
-  status: 'show workers and accounts of the running gateway',
   halt: 'stop new orders, of one account or all',
   resume: 'allow new orders again',
   reload: 'read the configuration again',
@@ -102,6 +102,11 @@ for (const name of Object.keys(adminCommands) as AdminCommand[]) {
   admin.action(async (options: AdminOptions) => (await import('./commands/admin.js'))[name](options));
 }
 
+command('status', 'show what runs and what needs attention; goes on on a terminal, until Ctrl-C')
+  .option('--once', 'print once and end')
+  .option('--json', 'everything, as JSON, once')
+  .option('--token <jwt>', 'use this token instead of signing one')
+  .action(async (options: StatusOptions) => (await import('./commands/status.js')).status(options));
 command('profile', 'take a profile of one worker of the running gateway')
   .option('--worker <slot>', 'its slot, as status shows it (default: the first)')
   .option('--kind <kind>', 'cpu, or heap (sampled)', 'cpu')

@@ -1,5 +1,5 @@
 /** Whether an address can be listened on, asked before anything is started. */
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 
 /** @returns undefined when it is free, otherwise why not, in words. */
 export function portProblem(host: string, port: number): Promise<string | undefined> {
@@ -17,6 +17,18 @@ export function portProblem(host: string, port: number): Promise<string | undefi
       probe.close(() => {
         resolve(undefined);
       });
+    });
+  });
+}
+
+/** One that nobody has now. */
+export function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, host, () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
     });
   });
 }

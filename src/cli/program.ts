@@ -1,10 +1,14 @@
 /** A program of ours run as a child: its output goes to a file, its end is awaited, and it is never left behind. */
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const STOP_DEADLINE_MS = 20_000;
+
+function diesWithParent(): boolean {
+  return spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' }).status === 0;
+}
 
 export class Program {
   readonly #child: ChildProcess;
@@ -19,8 +23,16 @@ export class Program {
   ) {
     const output = openSync(outputFile, 'a', 0o600);
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url));
-    // In a group of its own: Ctrl-C reaches only us, and we stop things in their order.
-    this.#child = fork(path, [...args], { stdio: ['ignore', output, output, 'ipc'], detached: true, execArgv: [] });
+    // In a group of its own: Ctrl-C reaches only us, and we stop things in their order. Killed ourselves, we stop nothing:
+    // then the kernel does, where setpriv is installed, and the program itself when the channel to us closes.
+    const how = diesWithParent()
+      ? { execPath: 'setpriv', execArgv: ['--pdeathsig', 'KILL', process.execPath] }
+      : { execArgv: [] };
+    this.#child = fork(path, [...args, '--end-with-parent'], {
+      stdio: ['ignore', output, output, 'ipc'],
+      detached: true,
+      ...how,
+    });
     closeSync(output);
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(error.message));

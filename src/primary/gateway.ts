@@ -13,8 +13,10 @@ import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js'
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import type { AssignmentTable } from './assignment.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
+import type { Alert, AlertBoard } from './notifications/alert-board.js';
 import { clockOffsetOf, type InstanceView } from './notifications/conditions.js';
 import type { Reloader } from './reload.js';
+import { LatencyWindow } from './status/latency-window.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
 
@@ -33,6 +35,7 @@ export interface GatewayParts {
   readonly meter: PromMeter;
   readonly clock: Clock;
   readonly log: LeveledLog;
+  readonly board: AlertBoard;
   /** Only where several instances share the accounts. */
   readonly leases: InstanceLeases | undefined;
 }
@@ -44,12 +47,15 @@ const EXECUTE_MS = 10_000;
 
 export class Gateway {
   #supervisor: Supervisor | undefined;
+  readonly #latency: LatencyWindow;
   #lost = { count: 0, at: -Infinity };
 
   constructor(
     private readonly parts: GatewayParts,
     readonly reloader: Reloader,
-  ) {}
+  ) {
+    this.#latency = new LatencyWindow(parts.clock);
+  }
 
   get supervisor(): Supervisor | undefined {
     return this.#supervisor;
@@ -110,6 +116,8 @@ export class Gateway {
     switch (request.action) {
       case 'pool':
         return json(await this.#pool());
+      case 'status':
+        return json(await this.#status());
       case 'metrics':
         return { kind: 'answer', status: 200, headers: {}, body: Buffer.from(await this.metricsText()) };
       case 'reload':
@@ -191,6 +199,7 @@ export class Gateway {
     if (offsetMs !== undefined) meter.gauge('opitios_clock_offset_seconds', offsetMs / 1_000);
     metrics.update({ slot: 'primary', pid: process.pid }, await meter.snapshot());
     const families = new Map(metrics.families().map((family) => [family.name, family]));
+    this.#latency.note(families.get('opitios_http_request_seconds'));
     this.#noteLost(families.get('opitios_leases_lost_total')?.samples[0]?.value ?? 0);
     const healthy = families.get('opitios_audit_healthy')?.samples[0]?.value;
     const streams = families.get('opitios_market_data_stream_up')?.samples ?? [];
@@ -226,7 +235,26 @@ export class Gateway {
     );
   }
 
-  async #pool(): Promise<unknown> {
+  async #status(): Promise<unknown> {
+    const { metrics, board, clock } = this.parts;
+    const gauges = metrics.families().filter(({ kind }) => kind === 'gauge');
+    const samplesOf = (name: string): MetricFamily['samples'] =>
+      gauges.find((family) => family.name === name)?.samples ?? [];
+    return {
+      at: new Date(clock.now()).toISOString(),
+      reasons: this.readiness().reasons,
+      latency: this.#latency.summary(),
+      data_streams: samplesOf('opitios_market_data_stream_up').map(({ labels, value }) => ({
+        side: labels['side'] ?? '',
+        up: value > 0,
+      })),
+      client_sockets: samplesOf('opitios_stream_sockets')[0]?.value ?? 0,
+      alerts: { firing: board.firing().map(shown), recent: board.recent().map(shown) },
+      ...(await this.#pool()),
+    };
+  }
+
+  async #pool(): Promise<object> {
     const { leases } = this.parts;
     const workers = await this.#reports();
     return {
@@ -248,6 +276,14 @@ export class Gateway {
     const kind = facts['action'] === 'trading-state' ? 'halt' : 'config-change';
     return this.parts.audit.append({ kind, subject, facts });
   }
+}
+
+function shown({ condition, subject, detail, since, resolvedAt }: Alert): unknown {
+  return {
+    ...{ condition, subject, detail },
+    since: new Date(since).toISOString(),
+    ...(resolvedAt !== undefined && { resolved_at: new Date(resolvedAt).toISOString() }),
+  };
 }
 
 function accountOf(report: SessionReport, owner: number): unknown {

@@ -4,7 +4,12 @@ import { configFileFrom, readEnvironment } from '../kernel/config/environment.js
 import { GatewayError } from '../kernel/domain/errors.js';
 import { startPrimary, type RunningPrimary } from './start.js';
 
-const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: false });
+const { values } = parseArgs({
+  options: { config: { type: 'string' }, 'end-with-parent': { type: 'boolean' } },
+  strict: false,
+});
+// The demo's: whoever started us is gone, and nobody is left to stop us.
+if (values['end-with-parent'] === true) process.on('disconnect', () => process.exit(1));
 const option = typeof values.config === 'string' ? values.config : undefined;
 
 try {

@@ -93,7 +93,8 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
   const isHere = (accountId: AccountId): boolean => shared?.leases.isHere(accountId) ?? true;
   const reloader = new Reloader({ table, verifier, audit, meter, log, loadConfig: load, isHere }, grants);
-  const gateway = new Gateway({ table, audit, metrics, meter, clock, log, leases: shared?.leases }, reloader);
+  const board = new AlertBoard(clock);
+  const gateway = new Gateway({ table, audit, metrics, meter, clock, log, board, leases: shared?.leases }, reloader);
   late.gateway = gateway;
   const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter, leases: shared?.leases });
   gateway.supervise(supervisor);
@@ -111,7 +112,6 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   });
   const adminPort = await admin.listen(config.admin);
   closers.push(() => admin.close());
-  const board = new AlertBoard(clock);
   const alerts = new AlertWatch({
     ...{ config, board, clock, log, meter, fetch },
     view: () => gateway.view(),

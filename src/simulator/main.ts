@@ -9,7 +9,8 @@ const USAGE = `Usage: node dist/simulator/main.js [--accounts 100] [--port 0] [-
   [--cash DOLLARS] [--fills auto|instant|manual] [--partial PROBABILITY] [--ledger full|count] [--frames binary|text]
   [--plan basic|plus]      what the data plan of every key allows
   [--accounts-file FILE]   writes {"accounts":[{accountId,apiKey,secretKey}],"master":{…}} with mode 0600
-  [--print-accounts]       the same inside the JSON line`;
+  [--print-accounts]       the same inside the JSON line
+  [--end-with-parent]      ends when the channel to the process that forked it closes`;
 
 const { values } = parseArgs({
   options: {
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     plan: { type: 'string' },
     'accounts-file': { type: 'string' },
     'print-accounts': { type: 'boolean' },
+    'end-with-parent': { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
@@ -42,6 +44,7 @@ if (values.help === true) {
 }
 
 async function run(): Promise<void> {
+  if (values['end-with-parent'] === true) process.on('disconnect', () => process.exit(1));
   const simulator = await startSimulator(readOptions());
   const { accounts, master } = simulator;
   const file = values['accounts-file'];

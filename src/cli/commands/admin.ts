@@ -1,4 +1,4 @@
-/** `status`, `halt`, `resume`, `reload`, `restart`, `profile`: ask the running primary over its operator door. */
+/** `halt`, `resume`, `reload`, `restart`, `profile`: ask the running primary over its operator door. */
 import { writeFile } from 'node:fs/promises';
 import { MASTER_ACCOUNT_ID } from '../../kernel/domain/identifiers.js';
 import { CommandFailure, EXIT } from '../failures.js';
@@ -10,24 +10,20 @@ export interface AdminOptions extends DoorOptions {
   readonly reason?: string;
 }
 
-export function status(options: AdminOptions): Promise<void> {
-  return ask(options, 'GET', '/pool');
-}
-
 export function halt(options: AdminOptions): Promise<void> {
-  return ask(options, 'POST', tradingPath(options, 'halt'), { reason: options.reason ?? 'opitios halt' });
+  return ask(options, tradingPath(options, 'halt'), { reason: options.reason ?? 'opitios halt' });
 }
 
 export function resume(options: AdminOptions): Promise<void> {
-  return ask(options, 'POST', tradingPath(options, 'resume'), { reason: options.reason ?? 'opitios resume' });
+  return ask(options, tradingPath(options, 'resume'), { reason: options.reason ?? 'opitios resume' });
 }
 
 export function reload(options: AdminOptions): Promise<void> {
-  return ask(options, 'POST', '/admin/reload', {});
+  return ask(options, '/admin/reload', {});
 }
 
 export function restart(options: AdminOptions): Promise<void> {
-  return ask(options, 'POST', '/admin/restart', {});
+  return ask(options, '/admin/restart', {});
 }
 
 export interface ProfileOptions extends AdminOptions {
@@ -51,9 +47,9 @@ function tradingPath({ account }: AdminOptions, verb: string): string {
   return account === undefined ? `/admin/${verb}` : `/admin/accounts/${encodeURIComponent(account)}/${verb}`;
 }
 
-async function ask(options: AdminOptions, method: 'GET' | 'POST', path: string, body?: unknown): Promise<void> {
+async function ask(options: AdminOptions, path: string, body: unknown): Promise<void> {
   const door = await openAdminDoor(options);
-  say(pretty(await door.ask(method, path, body)));
+  say(pretty(await door.ask('POST', path, body)));
 }
 
 function pretty(text: string): string {

@@ -3,12 +3,12 @@
  * anybody and leaves nothing behind: no process, no file.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PERMISSIONS } from '../../kernel/domain/permissions.js';
 import { CommandFailure, EXIT } from '../failures.js';
-import { portProblem } from '../ports.js';
+import { freePort, portProblem } from '../ports.js';
 import { openSession } from '../session.js';
 import { say, warn } from '../terminal.js';
 import { Program } from '../program.js';
@@ -21,6 +21,7 @@ export interface DemoOptions {
 }
 
 const HOST = '127.0.0.1';
+const LEFTOVER = 'opitios-demo-';
 const READY_DEADLINE_MS = 300_000;
 const TOKEN_LIFETIME_S = 86_400;
 
@@ -44,7 +45,8 @@ export async function demo(options: DemoOptions): Promise<void> {
   const workers = options.workers === undefined ? 2 : number('--workers', options.workers, 1, 64);
   const problem = await portProblem(HOST, port);
   if (problem !== undefined) throw new CommandFailure(`${problem}: choose another with --port`);
-  const directory = await mkdtemp(join(tmpdir(), 'opitios-demo-'));
+  await sweepLeftovers();
+  const directory = await mkdtemp(join(tmpdir(), `${LEFTOVER}${process.pid}-`));
   const programs: Program[] = [];
   const stopped = new Promise<void>((resolve) => {
     process.on('SIGINT', resolve);
@@ -60,6 +62,22 @@ export async function demo(options: DemoOptions): Promise<void> {
     // The gateway first: it drains against a broker that still answers.
     for (const program of programs.reverse()) await program.stop();
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** What a demo that was killed could not remove. */
+async function sweepLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(LEFTOVER) ? /^\d+/.exec(name.slice(LEFTOVER.length))?.[0] : undefined;
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -93,7 +111,8 @@ async function start({ directory, accounts, port, workers, programs }: DemoRun):
   };
   const file = join(directory, 'opitios.yaml');
   // JSON is YAML, and quotes everything.
-  const config = demoConfig({ endpoints, keys, port, workers });
+  const adminPort = await freePort(HOST);
+  const config = demoConfig({ endpoints, keys, port, adminPort, workers });
   await writeFile(file, JSON.stringify(config, undefined, 2), { mode: 0o600 });
   const gateway = new Program('primary/main.js', ['--config', file], join(directory, 'gateway.log'));
   programs.push(gateway);
@@ -106,6 +125,7 @@ function demoConfig({
   endpoints,
   keys,
   port,
+  adminPort,
   workers,
 }: {
   readonly endpoints: SimulatorLine['endpoints'];
@@ -114,6 +134,7 @@ function demoConfig({
     readonly master: SimulatedKeys;
   };
   readonly port: number;
+  readonly adminPort: number;
   readonly workers: number;
 }): unknown {
   const credentials = ({ apiKey, secretKey }: SimulatedKeys): Record<string, unknown> => ({
@@ -123,7 +144,7 @@ function demoConfig({
   });
   return {
     server: { host: HOST, port, require_https: false },
-    admin: { host: HOST, port: 0 },
+    admin: { host: HOST, port: adminPort },
     cluster: { workers },
     auth: { secret: randomBytes(32).toString('hex') },
     secrets: { allow_plain_text: true },
@@ -158,6 +179,7 @@ async function printWelcome(file: string, port: number, accountId: string): Prom
 
   address  ${base}
   docs     ${base}/docs
+  status   http://${HOST}:${session.config.admin.port}/status (asks for the token)
   token    ${token}
 
 Try:

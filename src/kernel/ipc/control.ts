@@ -88,6 +88,8 @@ export type WorkerMessage =
 
 export type AdminRequest =
   | { readonly action: 'pool' }
+  /** The pool with latency, streams and alerts: what the status page and `opitios status` show. */
+  | { readonly action: 'status' }
   /** The whole instance's, in the exposition format. */
   | { readonly action: 'metrics' }
   | { readonly action: 'reload'; readonly subject: string }

@@ -15,6 +15,7 @@ import { isAccountId } from '../../kernel/domain/identifiers.js';
 import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
 import { PROBLEMS, problemStatus, type Problem } from '../../kernel/domain/problem.js';
 import type { AdminRequest, ProfileKind } from '../../kernel/ipc/control.js';
+import { StatusPage } from './status-page.js';
 import { EXPOSITION_TYPE } from '../../kernel/telemetry/metric-sum.js';
 
 export interface AdminServerParts {
@@ -42,6 +43,7 @@ const LIMITS = {
 
 export class AdminServer {
   readonly #server: Server | TlsServer;
+  readonly #page = new StatusPage();
 
   constructor(private readonly parts: AdminServerParts) {
     const serve = (req: IncomingMessage, res: ServerResponse): void => {
@@ -107,7 +109,7 @@ export class AdminServer {
       const { ready, reasons } = this.parts.readiness();
       return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', reasons });
     }
-    if (path !== '/metrics') return undefined;
+    if (path !== '/metrics') return this.#page.file(path);
     if (!this.parts.opensMetrics) await this.#authenticate(req);
     return { status: 200, headers: { 'content-type': EXPOSITION_TYPE }, body: await this.parts.metrics() };
   }
@@ -134,6 +136,8 @@ export class AdminServer {
     const setAll = (state: TradingState): Promise<AccountAnswer> =>
       execute({ action: 'trading-state', state, reason, subject });
     switch (what) {
+      case 'GET /status/data':
+        return execute({ action: 'status' });
       case 'GET /pool':
         return execute({ action: 'pool' });
       case 'POST /admin/reload':
