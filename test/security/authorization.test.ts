@@ -84,6 +84,35 @@ test.each(ofAccount.map((route) => [`${route.method} ${route.template}`, route] 
   },
 );
 
+const SCOPES: readonly (readonly [string, '*' | readonly string[]])[] = [
+  ['of its own', [OWN]],
+  ['of both', [OWN, OTHER]],
+  ['of all', '*'],
+  ['of none', []],
+];
+
+test.each(ofAccount.map((route) => [`${route.method} ${route.template}`, route] as const))(
+  '%s holds for every account, scope and permission',
+  async (_name, route) => {
+    const holes: string[] = [];
+    let passedOn = edge.passedOn;
+    for (const account of [OWN, OTHER, 'missing'])
+      for (const [name, scope] of SCOPES)
+        for (const permission of PERMISSIONS) {
+          const { status } = await send(route, account, tokenFor([permission], scope));
+          const isReached = account !== 'missing' && (scope === '*' || scope.includes(account));
+          const isRight = permission === route.permission;
+          const isGood = isRight ? (isReached ? status < 400 : status === 404) : status === 403 || status === 404;
+          const isPassedOn = edge.passedOn !== passedOn;
+          passedOn = edge.passedOn;
+          if (!isGood || isPassedOn !== (isRight && isReached))
+            holes.push(`${permission} over ${account} with a token ${name}: ${status}`);
+        }
+
+    expect(holes).toEqual([]);
+  },
+);
+
 test('a route over every account refuses a token of some, and takes an operator that names none', async () => {
   for (const route of guarded.filter((one) => one.wholeInstance === true)) {
     expect((await send(route, OWN, tokenFor(['admin'], [OWN]))).status).toBe(403);

@@ -153,7 +153,7 @@ export class BodyLoader {
       value: {
         contentType: answer.headers['content-type'] ?? JSON_TYPE,
         body: answer.body,
-        etag: `W/"${createHash('sha1').update(answer.body).digest('base64url')}"`,
+        etag: `W/"${createHash('sha256').update(answer.body).digest('base64url')}"`,
         upstreamMs: answer.upstreamMs,
       },
     };
