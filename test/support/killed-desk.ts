@@ -56,7 +56,7 @@ export class DeskProcesses {
       ...{ price: ((this.orders.length + n + 100) / 100).toFixed(2), text: undefined },
     }));
     this.orders.push(...added);
-    const { signal } = await this.#run(crashAt, this.#untold(), async () => 'leave');
+    const { signal } = await this.#run(crashAt, this.#untold(), () => Promise.resolve('leave'));
     if (signal !== 'SIGKILL') throw new TypeError(`not killed at ${crashAt}: ${String(signal)}`);
     this.kills += 1;
   }
