@@ -191,6 +191,7 @@ export function startPrimaryProcess(
 export interface Restarted {
   readonly primary: ChildProcess;
   readonly url: string;
+  readonly adminUrl: string;
   output(): string;
   /** Drains it. */
   stop(): Promise<void>;
@@ -208,8 +209,9 @@ export async function restartGateway(
   const output = (): string => chunks.join('');
   const stop = (): Promise<void> => stopProcess(primary);
   try {
-    const { port } = await readyPorts(primary, output);
-    return { primary, url: `http://127.0.0.1:${port}`, output, stop };
+    const { port, adminPort } = await readyPorts(primary, output);
+    const adminUrl = `http://127.0.0.1:${adminPort}`;
+    return { primary, url: `http://127.0.0.1:${port}`, adminUrl, output, stop };
   } catch (cause) {
     await stop();
     throw cause;

@@ -1,6 +1,6 @@
 /** Several whole gateways on one simulator and one Redis: each with its own data directory, all with the same accounts. */
 import { randomBytes } from 'node:crypto';
-import { startGateway, type GatewayProcess } from './gateway-process.js';
+import { startGateway, type GatewayProcess, type Pool, type Restarted } from './gateway-process.js';
 import { startRedis, type RedisProcess } from './redis-process.js';
 import { startSimulatorProcess, type SimulatorProcess } from './simulator.js';
 
@@ -11,7 +11,8 @@ export interface InstancesOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Merged over `cluster` of every instance. */
   readonly cluster?: Readonly<Record<string, unknown>>;
-  readonly redisOptions?: Readonly<Record<string, unknown>>;
+  /** Members of `cluster.redis` besides its address. */
+  readonly redisOf?: (name: string) => Readonly<Record<string, unknown>>;
 }
 
 export interface SentOrder {
@@ -30,6 +31,8 @@ export interface Instances {
   named(name: string): GatewayProcess;
   /** Every process of one instance gets the signal. Returns what it reached. */
   signal(name: string, signal: NodeJS.Signals): Promise<readonly number[]>;
+  /** A restarted process takes the place of the one that was killed. */
+  replace(name: string, restarted: Restarted): void;
   /** Order requests that reached the broker, in the order of their coming. */
   sent(): Promise<readonly SentOrder[]>;
   /** One more, under the next name or a given one. */
@@ -59,7 +62,7 @@ export async function startInstances(names: readonly string[], options: Instance
           warm_spare: false,
           instance_id: name,
           ...options.cluster,
-          redis: { url: redis.url, ...options.redisOptions },
+          redis: { url: redis.url, ...options.redisOf?.(name) },
         },
       },
     });
@@ -94,6 +97,21 @@ export async function startInstances(names: readonly string[], options: Instance
       pids.set(gateway, known);
       for (const pid of known) process.kill(pid, signal);
       return known;
+    },
+    replace: (name, restarted) => {
+      const gateway = named(name);
+      running.push({
+        name,
+        gateway: {
+          ...gateway,
+          ...restarted,
+          ...doorsOf(gateway, restarted),
+          stop: async () => {
+            await restarted.stop();
+            await gateway.stop();
+          },
+        },
+      });
     },
     sent: async () => {
       const { entries } = await simulator.control.ledger({ path: '/v2/orders', method: 'POST' });
@@ -134,4 +152,24 @@ export function fallingEpochs(sent: readonly SentOrder[]): readonly string[] {
     highest.set(accountId, Math.max(before, epoch));
   }
   return falls;
+}
+
+/** The doors of a restarted gateway: it listens on other ports. */
+function doorsOf(
+  gateway: GatewayProcess,
+  { url, adminUrl }: Restarted,
+): Pick<GatewayProcess, 'get' | 'post' | 'pool' | 'adminUrl'> {
+  const ask = async (address: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(address, { ...init, headers: { ...init.headers, authorization: `Bearer ${await gateway.token()}` } });
+  return {
+    adminUrl,
+    get: (path) => ask(`${url}/api/v1${path}`),
+    post: (path, body, headers = {}) =>
+      ask(`${url}/api/v1${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    pool: async () => (await (await ask(`${adminUrl}/pool`)).json()) as Pool,
+  };
 }

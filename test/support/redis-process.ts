@@ -65,6 +65,7 @@ async function launch(port: number, dir: string): Promise<ChildProcess> {
 }
 
 function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
     child.once('exit', () => resolve());
     child.kill(signal);

@@ -18,6 +18,7 @@ export function crossChecks(config: GatewayConfig, production: boolean): readonl
     ...accountProblems(config),
     ...secretProblems(config, production),
     ...transportProblems(config),
+    ...instanceProblems(config),
   ];
 }
 
@@ -113,6 +114,15 @@ function transportProblems({ server, admin }: GatewayConfig): readonly ConfigPro
 export function operatorTls({ server, admin }: Pick<GatewayConfig, 'server' | 'admin'>): TlsConfig | undefined {
   if (admin.socket !== undefined) return undefined;
   return admin.tls ?? (isLoopback(admin.host) ? undefined : server.tls);
+}
+
+function instanceProblems({ cluster }: GatewayConfig): readonly ConfigProblem[] {
+  const { redis, instanceId } = cluster;
+  if (redis?.mode !== 'pinned') return [];
+  const path = 'cluster.redis.instances';
+  if (!redis.instances.some((one) => one.instanceId === instanceId))
+    return [{ path, reason: `must name every instance in mode pinned; ${instanceId} is missing` }];
+  return [];
 }
 
 /** Every secret of the configuration with the path where it stands. */

@@ -82,6 +82,8 @@ export interface ClusterConfig {
     readonly mode: 'lease' | 'pinned';
     readonly keyPrefix: string;
     readonly slots: number;
+    /** Mode `pinned`: every instance, this one included, in the same order everywhere. */
+    readonly instances: readonly { readonly instanceId: string; readonly url: string }[];
   };
 }
 

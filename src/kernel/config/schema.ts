@@ -60,9 +60,22 @@ const cluster = section({
     mode: Joi.string()
       .valid('lease', 'pinned')
       .default('lease')
-      .description('Lease accounts, or pin them by their name.'),
+      .description('Lease accounts and take over from a lost instance, or pin them to the listed instances for good.'),
     key_prefix: text('Before every key.').default('opitios:'),
-    slots: whole('Account slots leased between instances.', 1, 4096).default(64),
+    slots: whole('Account slots leased between instances; the same at all of them.', 1, 4096).default(64),
+    instances: Joi.array()
+      .items(
+        Joi.object({
+          instance_id: Joi.string()
+            .pattern(/^[\w.-]{1,64}$/, 'letters, digits, _ . -')
+            .required()
+            .description('Its cluster.instance_id.'),
+          url: url('Where it is reached.', 'http', 'https').required(),
+        }),
+      )
+      .max(64)
+      .default([])
+      .description('Mode pinned: every instance, this one included; the same list everywhere.'),
   }).description('More than one instance; absent means one alone.'),
 });
 

@@ -2,9 +2,15 @@
  * Turns leases into ownership: what this instance is given goes to its workers, what it loses is let go first. Workers
  * are told how long the leases are good for and compare with their own clock; the primary is never in an order's way.
  */
-import { isAccountId, type AccountId } from '../../kernel/domain/identifiers.js';
+import { isAccountId, MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
-import { slotOf, type GrantLease, type InstancesView, type LeaseWord } from '../../kernel/ipc/instances.js';
+import {
+  slotOf,
+  type GrantLease,
+  type InstanceAddress,
+  type InstancesView,
+  type LeaseWord,
+} from '../../kernel/ipc/instances.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
@@ -14,6 +20,7 @@ import { placeNew, type Ownership } from '../partition.js';
 import type { Supervisor } from '../supervisor.js';
 import type { AcquiredSlot, LeaseKeeper, LeaseListener } from './lease-keeper.js';
 import type { LeaseView, Member } from './lease-store.js';
+import { fairShares } from './slots.js';
 
 export interface InstanceLeasesParts {
   readonly instanceId: string;
@@ -30,12 +37,15 @@ export interface InstanceLeasesParts {
 /** Past this the gateway says ready without its share: orders are refused for what nobody holds. */
 const SETTLE_MS = 15_000;
 const LOOK_MS = 50;
+/** Survives JSON, which Infinity does not. */
+const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 
 export class InstanceLeases implements LeaseListener {
   readonly #leases = new Map<number, GrantLease>();
   #word: LeaseWord = { validUntilMs: 0, wallLeadMs: 0, held: [] };
   #view: InstancesView;
   #keeper: LeaseKeeper | undefined;
+  #isPinned = false;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -73,7 +83,23 @@ export class InstanceLeases implements LeaseListener {
     const end = clock.monotonicMs() + SETTLE_MS;
     while (!this.#isSettled() && clock.monotonicMs() < end) await clock.sleep(LOOK_MS, this.#stop.signal);
     if (!this.#isSettled()) log.warn({}, 'leases have not settled yet');
-    await this.parts.supervisor()?.exclusively(() => Promise.resolve());
+    await this.#untilOpen(end);
+  }
+
+  /** Ownership by a list that is the same everywhere: no store, no take-over, no end. */
+  async pin(instances: readonly InstanceAddress[], epoch: number): Promise<void> {
+    const { instanceId, slots, clock } = this.parts;
+    const ids = instances.map((one) => one.instanceId);
+    const shares = fairShares(slots, ids);
+    const mine = [...shares].filter(([, owner]) => owner === instanceId).map(([slot]) => slot);
+    this.#isPinned = true;
+    this.onView(
+      instances.map((one) => ({ instanceId: one.instanceId, advertiseUrl: one.url })),
+      Array.from({ length: slots }, (_, slot) => ({ instanceId: shares.get(slot) ?? '', epoch: 0 })),
+    );
+    this.onAcquired(mine.map((slot) => ({ slot, epoch, cleanAtMs: clock.monotonicMs() })));
+    this.onRenewed(FOR_EVER_MS, FOR_EVER_MS, new Map(mine.map((slot) => [slot, epoch])));
+    await this.#untilOpen(clock.monotonicMs() + SETTLE_MS);
   }
 
   /** Hands everything over to the others, then stops beating. */
@@ -85,6 +111,7 @@ export class InstanceLeases implements LeaseListener {
 
   readiness(): readonly string[] {
     const keeper = this.#keeper;
+    if (this.#isPinned) return [];
     if (keeper === undefined || keeper.lastGoodBeatMs === 0) return ['the lease store has not answered yet'];
     if (!keeper.isValid()) return ['the leases have lapsed: the lease store does not answer'];
     return [];
@@ -95,7 +122,8 @@ export class InstanceLeases implements LeaseListener {
     const now = this.parts.clock.monotonicMs();
     const keeper = this.#keeper;
     return {
-      valid_for_ms: Math.max(0, Math.round((keeper?.validUntilMs ?? 0) - now)),
+      mode: this.#isPinned ? 'pinned' : 'lease',
+      valid_for_ms: this.#isPinned ? null : Math.max(0, Math.round((keeper?.validUntilMs ?? 0) - now)),
       last_renewed_age_ms:
         keeper === undefined || keeper.lastGoodBeatMs === 0 ? null : Math.round(now - keeper.lastGoodBeatMs),
       members: this.#view.members.map(({ instanceId, url }) => ({
@@ -134,7 +162,8 @@ export class InstanceLeases implements LeaseListener {
     this.#word = { validUntilMs, wallLeadMs, held: [...held] };
     this.parts.supervisor()?.broadcast({ kind: 'lease', ...this.#word });
     const { clock, meter } = this.parts;
-    meter.gauge('opitios_lease_valid_seconds', Math.max(0, validUntilMs - clock.monotonicMs()) / 1_000);
+    if (!this.#isPinned)
+      meter.gauge('opitios_lease_valid_seconds', Math.max(0, validUntilMs - clock.monotonicMs()) / 1_000);
     meter.gauge('opitios_lease_slots_held', held.size);
   }
 
@@ -156,6 +185,19 @@ export class InstanceLeases implements LeaseListener {
 
   #isSettled(): boolean {
     return this.#view.owners.every((owner) => owner !== null) && (this.#keeper?.isValid() ?? false);
+  }
+
+  /** Until every account that was granted has a session, or the time is up: one that cannot be opened keeps nobody. */
+  async #untilOpen(end: number): Promise<void> {
+    const { clock, supervisor, table } = this.parts;
+    await supervisor()?.exclusively(() => Promise.resolve());
+    const missing = (): boolean => {
+      const accounts = [...table().ownership().keys()].filter((accountId) => accountId !== MASTER_ACCOUNT_ID).length;
+      const workers = [...(supervisor()?.active().values() ?? [])];
+      const open = workers.flatMap(({ sessions }) => Object.values(sessions)).reduce((sum, count) => sum + count, 0);
+      return open < accounts;
+    };
+    while (missing() && clock.monotonicMs() < end) await clock.sleep(LOOK_MS, this.#stop.signal);
   }
 
   /** What an older lease left open here is let go first: its grants are of another epoch. */

@@ -1,6 +1,7 @@
 /** Puts the leases together. Loaded only where `cluster.redis` is configured. */
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
+import { composeEpoch, nextHighPart } from './epoch.js';
 import { InstanceLeases, type InstanceLeasesParts } from './instance-leases.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { RedisLeaseStore } from './redis-lease-store.js';
@@ -27,6 +28,10 @@ export function openLeases(
   if (redis === undefined) throw new GatewayError('CONFIG_INVALID', {}, { message: 'cluster.redis is not set' });
   const { clock, log } = parts;
   const leases = new InstanceLeases({ ...parts, instanceId, slots: redis.slots });
+  if (redis.mode === 'pinned') {
+    const epoch = (): number => composeEpoch(nextHighPart(clock.now(), parts.table().highestEpoch()), 0);
+    return { leases, start: () => leases.pin(redis.instances, epoch()), close: () => Promise.resolve() };
+  }
   const store = new RedisLeaseStore({ ...redis, commandTimeoutMs: COMMAND_TIMEOUT_MS }, clock, log);
   return {
     leases,
