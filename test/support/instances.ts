@@ -160,7 +160,13 @@ function doorsOf(
   { url, adminUrl }: Restarted,
 ): Pick<GatewayProcess, 'get' | 'post' | 'pool' | 'adminUrl'> {
   const ask = async (address: string, init: RequestInit = {}): Promise<Response> =>
-    fetch(address, { ...init, headers: { ...init.headers, authorization: `Bearer ${await gateway.token()}` } });
+    fetch(address, {
+      ...init,
+      headers: {
+        ...(init.headers as Record<string, string> | undefined),
+        authorization: `Bearer ${await gateway.token()}`,
+      },
+    });
   return {
     adminUrl,
     get: (path) => ask(`${url}/api/v1${path}`),

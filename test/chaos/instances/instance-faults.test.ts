@@ -67,7 +67,7 @@ async function takeOver(accountId: string, from: GatewayProcess, startedAt: numb
           side: 'buy',
           type: 'limit',
           time_in_force: 'day',
-          limit_price: (0.01 + (probes += 1) / 10_000).toFixed(4),
+          limit_price: (40 + (probes += 1) / 100).toFixed(2),
         }),
         signal: AbortSignal.timeout(15_000),
       }).catch(() => undefined);
