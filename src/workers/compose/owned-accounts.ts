@@ -5,6 +5,7 @@
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { SessionReport } from '../../kernel/domain/account-request.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
+import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
 import type { Assignment } from '../../kernel/ipc/ownership.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -13,6 +14,8 @@ import type { AccountSession } from '../accounts/account-session.js';
 import { openStaggered } from '../accounts/session-opener.js';
 import type { MarketData } from '../market-data/market-data.js';
 import type { LocalAccounts } from '../routing/local-accounts.js';
+import { within } from '../routing/resumed-events.js';
+import type { SharedEvents } from '../routing/shared-events.js';
 import type { SessionReports } from '../routing/session-reports.js';
 import type { GrantFence } from './grant-fence.js';
 import { toldBefore } from './told-before.js';
@@ -28,11 +31,14 @@ export interface OwnedAccountsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly jitter: () => number;
+  /** Only where several instances share the accounts. */
+  readonly shared?: SharedEvents;
 }
 
 /** An account that the broker does not answer is no reason to keep the others waiting for `ready`. */
 const TRIED_WITHIN_MS = 15_000;
 const STAGGER_MS = 5;
+const SHARED_EVENTS_MS = 1_000;
 
 export class OwnedAccounts {
   readonly #grants = new Map<AccountId, AccountGrant>();
@@ -99,8 +105,9 @@ export class OwnedAccounts {
         await session.close();
         return;
       }
+      const elsewhere = await this.#toldElsewhere(grant);
       local.admit(session);
-      session.start(toldBefore(trading.desk, grant.accountId));
+      session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
       const limit = new AbortController();
       await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
       limit.abort();
@@ -108,6 +115,16 @@ export class OwnedAccounts {
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
     }
+  }
+
+  /** Without it gap repair may tell again what another instance told: never less. */
+  async #toldElsewhere({ accountId, lease }: AccountGrant): Promise<readonly OrderEvent[]> {
+    const { shared, clock, log } = this.parts;
+    if (shared === undefined || lease === undefined) return [];
+    return within(shared.after(accountId, { epoch: 0, seq: 0 }), SHARED_EVENTS_MS, clock).catch((cause: unknown) => {
+      log.warn({ accountId, cause: String(cause) }, 'what other instances told is not known');
+      return [];
+    });
   }
 
   #publish(session: AccountSession): void {

@@ -1,5 +1,6 @@
 /** What the journal's ring says was told of an account already, so that gap repair tells the rest and nothing twice. */
 import type { AccountId } from '../../kernel/domain/identifiers.js';
+import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { ToldBefore } from '../accounts/gap-repair.js';
 import type { OrderDesk } from '../orders/order-desk.js';
 
@@ -8,11 +9,14 @@ interface UpdateData {
   readonly order?: { readonly id?: unknown };
 }
 
-export function toldBefore(desk: OrderDesk, accountId: AccountId): ToldBefore {
+/** @param elsewhere what other instances told of the account before it came here */
+export function toldBefore(desk: OrderDesk, accountId: AccountId, elsewhere: readonly OrderEvent[] = []): ToldBefore {
   const executions = new Set<string>();
   const lastEvents = new Map<string, string>();
   let lastEventAt: string | undefined;
-  for (const { event, timestamp, data } of desk.eventsAfter(accountId, { epoch: 0, seq: 0 }).events) {
+  const { events } = desk.eventsAfter(accountId, { epoch: 0, seq: 0 });
+  const all = [...elsewhere, ...events].sort((a, b) => a.epoch - b.epoch || a.seq - b.seq);
+  for (const { event, timestamp, data } of all) {
     lastEventAt = timestamp;
     const { execution_id: executionId, order } = readData(data);
     if (typeof executionId === 'string') executions.add(executionId);

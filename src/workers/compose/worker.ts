@@ -19,7 +19,6 @@ import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
 import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy, uuidV7 } from '../orders/entropy.js';
-import type { Elsewhere } from '../routing/elsewhere.js';
 import { InstanceMap } from '../routing/instance-map.js';
 import { LocalAccounts } from '../routing/local-accounts.js';
 import { MeshOrderEvents } from '../routing/mesh-order-events.js';
@@ -31,6 +30,7 @@ import { asyncApiDocument } from '../streams/async-api.js';
 import { StreamEdge } from '../streams/stream-edge.js';
 import { GrantFence } from './grant-fence.js';
 import { TableMarks } from './marks.js';
+import { openShared, type Shared } from './open-shared.js';
 import { OwnedAccounts } from './owned-accounts.js';
 import { Profiler } from './profiler.js';
 import { Trading } from './trading.js';
@@ -69,7 +69,7 @@ export class WorkerParts {
       readonly ownership: OwnershipView;
       readonly fence: GrantFence;
       readonly instances: InstanceMap;
-      readonly elsewhere: Elsewhere | undefined;
+      readonly others: Shared;
       readonly owned: OwnedAccounts;
       readonly verifier: JwtVerifier;
       readonly router: MeshRouter;
@@ -110,19 +110,20 @@ export class WorkerParts {
     const isElsewhere = (accountId: AccountId): boolean => instances.placeOf(accountId).kind !== 'here';
     const known = { ownership, reports, configured, isElsewhere };
     const router = new MeshRouter({ mesh, local, ...known, clock, meter, tracer, newKey });
-    const events = new MeshOrderEvents({ mesh, desk, local, ownership, reports, clock });
+    const others = await openShared(config, instances, env);
+    const events = new MeshOrderEvents({ mesh, desk, local, ...known, clock, ...others });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
     const jitter = (): number => systemEntropy.next();
-    const owned = new OwnedAccounts({ config, fence, trading, marketData, local, reports, clock, log, jitter });
+    const ownedParts = { config, fence, trading, marketData, local, reports, clock, log, jitter };
+    const owned = new OwnedAccounts({ ...ownedParts, ...others });
     const edge = { verifier, router, clock, log, meter, tracer };
     const streams = new StreamEdge({ ...edge, feed: marketData.feed, events, config: config.streams });
-    const elsewhere = await openElsewhere(instances, env);
     const http = createHttpEdge({
       ...{ ...edge, admin, config: edgeConfig(settings) },
       marketData: marketData.door,
       newKey,
-      ...(elsewhere !== undefined && { elsewhere }),
+      ...(others.elsewhere !== undefined && { elsewhere: others.elsewhere }),
       metrics: async () => ({ contentType: EXPOSITION_TYPE, body: await metricsOf(admin) }),
       asyncApi: asyncApiDocument('1'),
       onUpgrade: (req, socket, head, caller) => streams.handleUpgrade(req, socket, head, caller),
@@ -130,7 +131,7 @@ export class WorkerParts {
     marketData.start();
     await mesh.start();
     const parts = { mesh, marketData, trading, local, reports, ownership, owned, verifier, router, http, streams };
-    return new WorkerParts(start, env, { ...parts, admin, settings, fence, instances, elsewhere });
+    return new WorkerParts(start, env, { ...parts, admin, settings, fence, instances, others });
   }
 
   /** Opens the accounts, then the door. @param socket bound by the primary, shared with the other workers */
@@ -207,7 +208,8 @@ export class WorkerParts {
     await marketData.close();
     await trading.close(deadlineMs * (1 - CLOSE_SHARE));
     await mesh.close();
-    await this.built.elsewhere?.close();
+    await this.built.others.elsewhere?.close();
+    await this.built.others.shared?.close();
   }
 
   #publishReports(): void {
@@ -240,17 +242,6 @@ export class WorkerParts {
       this.env.send({ kind: 'reloaded', id: message.id, error: String(cause) });
     }
   }
-}
-
-/** Loaded only where several instances share the accounts. */
-async function openElsewhere(map: InstanceMap, { clock, meter }: WorkerEnvironment): Promise<Elsewhere | undefined> {
-  if (map.isAlone) return undefined;
-  const [{ Elsewhere }, { InstanceForwarder }] = await Promise.all([
-    import('../routing/elsewhere.js'),
-    import('../routing/instance-forwarder.js'),
-  ]);
-  const forwarder = new InstanceForwarder(() => map.self ?? '', clock);
-  return new Elsewhere({ map, forwarder, clock, meter });
 }
 
 function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {

@@ -14,6 +14,8 @@ import type { LocalAccounts } from './local-accounts.js';
 import type { OrderEventsDoor } from './order-events-door.js';
 import type { OwnershipView } from './ownership-view.js';
 import type { SessionReports } from './session-reports.js';
+import { resumedFrom, within } from './resumed-events.js';
+import type { SharedEvents } from './shared-events.js';
 
 export interface MeshOrderEventsParts {
   readonly mesh: Mesh;
@@ -22,6 +24,9 @@ export interface MeshOrderEventsParts {
   readonly ownership: OwnershipView;
   readonly reports: SessionReports;
   readonly clock: Clock;
+  /** Only where several instances share the accounts. */
+  readonly shared?: SharedEvents;
+  readonly isElsewhere?: (accountId: AccountId) => boolean;
 }
 
 type Question =
@@ -38,7 +43,9 @@ export class MeshOrderEvents implements OrderEventsDoor {
     desk.onOrderEvent((event) => {
       this.#tell(event);
       mesh.broadcast('order-events', { header: event });
+      parts.shared?.publish(event);
     });
+    parts.shared?.onEvent((event) => this.#tell(event));
     mesh.onNotify('order-events', (message) => this.#tell(message.header as OrderEvent));
     mesh.onCall('order-events', (message) => {
       const question = message.header as Question;
@@ -56,7 +63,10 @@ export class MeshOrderEvents implements OrderEventsDoor {
   }
 
   async position(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<EventPosition> {
-    return (await this.#ask({ ask: 'position', accountId }, options.deadlineMs)) as EventPosition;
+    const { shared, isElsewhere } = this.parts;
+    if (shared === undefined || isElsewhere?.(accountId) !== true)
+      return (await this.#ask({ ask: 'position', accountId }, options.deadlineMs)) as EventPosition;
+    return (await within(shared.position(accountId), options.deadlineMs, this.parts.clock)) ?? { epoch: 0, seq: 0 };
   }
 
   async resume(
@@ -64,7 +74,20 @@ export class MeshOrderEvents implements OrderEventsDoor {
     after: EventPosition,
     options: { readonly deadlineMs: number },
   ): Promise<ResumedEvents> {
-    return (await this.#ask({ ask: 'resume', accountId, after }, options.deadlineMs)) as ResumedEvents;
+    const { shared, isElsewhere, clock } = this.parts;
+    if (shared === undefined) return this.#resumeHere(accountId, after, options.deadlineMs);
+    if (isElsewhere?.(accountId) === true)
+      return resumedFrom(after, [await within(shared.after(accountId, after), options.deadlineMs, clock)]);
+    const here = await this.#resumeHere(accountId, after, options.deadlineMs);
+    const isWhole = here.gaps.length === 0 && here.events.every(({ epoch }) => epoch === after.epoch);
+    // What happened under another instance is not on this disk.
+    if (isWhole && here.events.length > 0) return here;
+    const elsewhere = await within(shared.after(accountId, after), options.deadlineMs, clock).catch(() => undefined);
+    return elsewhere === undefined ? here : resumedFrom(after, [elsewhere, here.events]);
+  }
+
+  async #resumeHere(accountId: AccountId, after: EventPosition, deadlineMs: number): Promise<ResumedEvents> {
+    return (await this.#ask({ ask: 'resume', accountId, after }, deadlineMs)) as ResumedEvents;
   }
 
   /** Asking is repeated while the owner is replaced: it changes nothing. @throws GatewayError DEADLINE_EXCEEDED */
