@@ -84,7 +84,7 @@ export class DeskProcesses {
     this.#epoch += 1;
     const { dataDir, slot, accounts, endpoints } = this.options;
     const config = {
-      ...{ dataDir, streams: { ringSize: 1_000 }, risk: { defaults: {}, accounts: {} } },
+      ...{ dataDir, cluster: {}, streams: { ringSize: 1_000 }, risk: { defaults: {}, accounts: {} } },
       orders: {
         ...{ requireIdempotencyKey: true, ambiguous: 'resubmit_same_id', answerDeadlineMs: 1_000 },
         ...{ quarantineAfterMs: 900_000, onLate: 'keep', keepKeysDays: 9 },
