@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '../support/free-port.js';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
 const run = promisify(execFile);
@@ -13,14 +13,6 @@ beforeAll(async () => {
   gateway = await startGateway({ accounts: 2, config: { admin: { host: '127.0.0.1', port: await freePort() } } });
 }, 90_000);
 afterAll(() => gateway.stop(), 60_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function profile(...args: readonly string[]): Promise<Record<string, unknown>> {
   const file = join(gateway.dir, 'out.profile');

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { percentiles, tell } from '../../support/order-load.js';
 import { eventually, startGateway, type GatewayProcess } from '../../support/gateway-process.js';
 
-const KILLS = process.env['OPITIOS_LONG'] === '1' ? 100 : 3;
+const KILLS = Number(process.env['OPITIOS_KILLS'] ?? (process.env['OPITIOS_LONG'] === '1' ? 100 : 3));
 const WORKERS = KILLS > 3 ? 4 : 2;
 /** Each worker lives past its youth, or its death counts as one of a loop and its successor has to wait. */
 const BETWEEN_MS = KILLS > 3 ? 2_700 : 500;
