@@ -17,6 +17,7 @@ export interface LmdbStoreOptions {
 }
 
 const MAP_BYTES_INITIAL = 1 << 26;
+const FULL_BELOW_BYTES = 1 << 20;
 const FREE_SPACE_ASKED_EVERY_MS = 1000;
 
 export class LmdbStore implements Store {
@@ -38,6 +39,8 @@ export class LmdbStore implements Store {
         readOnly: options.readOnly,
         // A commit resolves only after the sync: an order leaves on the strength of it.
         overlappingSync: false,
+        // Its own batch of a turn makes a promise that nobody gets: a failed commit would end the process.
+        eventTurnBatching: false,
         mapSize: MAP_BYTES_INITIAL,
         remapChunks: false,
       });
@@ -60,15 +63,19 @@ export class LmdbStore implements Store {
 
   async commit(writes: readonly StoreWrite[]): Promise<void> {
     if (this.#broken !== undefined) throw new GatewayError('JOURNAL_BROKEN', { trouble: this.#broken });
+    // Each of them fails with its batch, and none may fail unheard: that would end the process.
+    const parts: Promise<unknown>[] = [];
+    const batch = this.#db.batch(() => {
+      for (const { key, value } of writes) {
+        if (value === undefined) parts.push(this.#db.remove(key));
+        else parts.push(this.#db.put(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength)));
+      }
+    });
     try {
-      await this.#db.batch(() => {
-        for (const { key, value } of writes) {
-          if (value === undefined) void this.#db.remove(key);
-          else void this.#db.put(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-        }
-      });
-    } catch (cause) {
-      if (!isFull(cause)) this.#broken = 'a write to the journal failed';
+      await Promise.all([batch, ...parts]);
+    } catch (failure) {
+      const cause = await reasonOf(failure);
+      if (!isFull(cause) && !this.#isDiskFull()) this.#broken = 'a write to the journal failed';
       throw new GatewayError('JOURNAL_BROKEN', { dir: this.options.dir }, { cause });
     }
   }
@@ -95,6 +102,16 @@ export class LmdbStore implements Store {
     }
   }
 
+  /** lmdb tells a write that was cut short as EIO. Its meta page is written last, so what it cut short never was. */
+  #isDiskFull(): boolean {
+    try {
+      const { bavail, bsize } = statfsSync(this.options.dir);
+      return bavail * bsize < FULL_BELOW_BYTES;
+    } catch {
+      return false;
+    }
+  }
+
   #reading<T>(key: string, read: () => T): T {
     try {
       return read();
@@ -102,6 +119,14 @@ export class LmdbStore implements Store {
       throw new GatewayError('JOURNAL_BROKEN', { key }, { cause });
     }
   }
+}
+
+/** lmdb's own error only points to the system's, in a promise that it rejects in the same turn. */
+async function reasonOf(failure: unknown): Promise<unknown> {
+  const { commitError } = failure as { readonly commitError?: Promise<unknown> };
+  if (commitError === undefined) return failure;
+  const nextTurn = new Promise((resolve) => setImmediate(resolve, failure));
+  return Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
 }
 
 function isFull(cause: unknown): boolean {
