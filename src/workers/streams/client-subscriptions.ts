@@ -127,7 +127,8 @@ export class ClientSubscriptions {
       return undefined;
     }
     this.#held.orders.add(accountId);
-    this.acknowledge();
+    // With the tick: who comes back resumes many accounts in a row.
+    this.out.send(this.#held.text(), 'control');
     this.#accounts.release(accountId, records);
     return undefined;
   }

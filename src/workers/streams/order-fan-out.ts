@@ -5,6 +5,7 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 import type { OrderEventsDoor } from '../routing/order-events-door.js';
 import { AccountFeed, placedRecords, type Deliver, type PlacedRecord } from './account-feed.js';
 import { statusText } from './order-record.js';
+import { SharedQuestion } from './shared-question.js';
 
 const RESUME_DEADLINE_MS = 3_000;
 
@@ -13,6 +14,7 @@ export type HearStatus = (text: string) => void;
 export class OrderFanOut {
   readonly #feeds = new Map<AccountId, AccountFeed>();
   readonly #statusListeners = new Map<AccountId, Set<HearStatus>>();
+  readonly #questions = new SharedQuestion<readonly PlacedRecord[]>();
   readonly #leave: readonly (() => void)[];
 
   constructor(
@@ -48,9 +50,14 @@ export class OrderFanOut {
     this.#feeds.delete(accountId);
   }
 
-  /** What happened after a place. @throws GatewayError DEADLINE_EXCEEDED, PEER_GONE */
-  async after(accountId: AccountId, after: EventPosition): Promise<readonly PlacedRecord[]> {
-    return placedRecords(accountId, await this.door.resume(accountId, after, { deadlineMs: RESUME_DEADLINE_MS }));
+  /**
+   * What happened after a place, until now or later. When a worker died all its readers ask, and most stand at the same place.
+   * @throws GatewayError DEADLINE_EXCEEDED, PEER_GONE
+   */
+  after(accountId: AccountId, after: EventPosition): Promise<readonly PlacedRecord[]> {
+    return this.#questions.ask(`${accountId} ${after.epoch} ${after.seq}`, async () =>
+      placedRecords(accountId, await this.door.resume(accountId, after, { deadlineMs: RESUME_DEADLINE_MS })),
+    );
   }
 
   listenToStatus(accountId: AccountId, hear: HearStatus): void {
