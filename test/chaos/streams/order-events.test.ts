@@ -151,12 +151,12 @@ test(
     for (let n = 0; n < WORKER_KILLS; n += 1) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       // One that ended by itself just now is asked for again.
-    const isKilled = (): Promise<boolean> =>
-      gateway.signalWorker(n % 2, 'SIGKILL').then(
-        () => true,
-        () => false,
-      );
-    await eventually(isKilled, 'a worker is killed', 60_000);
+      const isKilled = (): Promise<boolean> =>
+        gateway.signalWorker(n % 2, 'SIGKILL').then(
+          () => true,
+          () => false,
+        );
+      await eventually(isKilled, 'a worker is killed', 60_000);
       // The connection may be at its end just as it is used again: asked once more.
       const isWhole = async (): Promise<boolean> => (await gateway.pool().catch(() => undefined))?.ready === true;
       await eventually(isWhole, 'the pool is whole again', 60_000);
