@@ -2,13 +2,14 @@
 import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { AUTH_SECRET, openKeyring, type Keyring } from '../../src/kernel/secrets/keyring.js';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 import { SecretHunt, type Needle } from '../support/secret-hunt.js';
+import { startTraceReceiver, type TraceReceiver } from '../support/trace-receiver.js';
 
 const ORDER = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'market', time_in_force: 'day' };
 const MASTER = 'master';
@@ -16,9 +17,11 @@ const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
 const directories: string[] = [];
 let gateway: GatewayProcess | undefined;
+let receiver: TraceReceiver | undefined;
 afterEach(async () => {
   await gateway?.stop();
-  gateway = undefined;
+  await receiver?.close();
+  gateway = receiver = undefined;
 }, 60_000);
 afterAll(() => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
@@ -81,7 +84,9 @@ class Traffic {
     init: RequestInit = {},
     base = `${this.running.url}/api/v1`,
   ): Promise<number> {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    // Traced: spans leave the gateway too.
+    const traceparent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', traceparent };
     const response = await fetch(`${base}${path}`, { ...init, headers });
     const head = JSON.stringify([...response.headers]);
     this.texts.push([
@@ -175,10 +180,12 @@ test.each([
     const operatorKey = randomBytes(32).toString('base64');
     writeFileSync(keyFile, operatorKey, { mode: 0o600 });
     const needles: Needle[] = [{ name: 'operator key', value: operatorKey }];
+    receiver = await startTraceReceiver();
     gateway = await startGateway({
       accounts: 4,
       config: {
         log: { level: 'trace' },
+        telemetry: { otlp_endpoint: receiver.endpoint },
         market_data: { shared_memory_dir: tables },
         ...(isSealed ? { secrets: { key_file: keyFile } } : {}),
       },
@@ -206,13 +213,20 @@ test.each([
     hunt.inText('config print', printed);
     hunt.inText('check of a broken file', Buffer.concat([broken.stdout, broken.stderr]));
     hunt.inDirectory(tables);
-    hunt.inDirectory(running.dir, [running.configFile]);
     hunt.inText('output', running.output());
+    const { dir, configFile } = running;
+    const copy = readFileSync(configFile);
+    hunt.inDirectory(dir, [configFile]);
+    // The last words and the last spans.
+    await running.stop();
+    hunt.inText('output to the end', running.output());
+    hunt.inText('spans', JSON.stringify(receiver.spans));
 
     expect(hunt.hits).toEqual([]);
+    expect(receiver.spans.length).toBeGreaterThan(10);
     expect(hunt.places).toBeGreaterThan(60);
     // The hunt can fail: the file that holds the secrets is found when it is not excepted.
-    hunt.inDirectory(running.dir);
+    hunt.inText('the configuration', copy);
     if (!isSealed) expect(hunt.hits.length).toBeGreaterThanOrEqual(needles.length - traffic.tokens.length - 1);
   },
   120_000,

@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 const root = new URL('../../', import.meta.url).pathname;
 
 export class Pm2 {
-  readonly #home = mkdtempSync(join(tmpdir(), 'opitios-pm2-'));
+  /** Its own files: pids, logs, what it has dumped. */
+  readonly home = mkdtempSync(join(tmpdir(), 'opitios-pm2-'));
 
   constructor(private readonly configFile: string) {}
 
@@ -25,13 +26,13 @@ export class Pm2 {
   async run(...args: readonly string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/pm2/bin/pm2'), ...args], {
       cwd: root,
-      env: { ...process.env, PM2_HOME: this.#home, OPITIOS_CONFIG: this.configFile },
+      env: { ...process.env, PM2_HOME: this.home, OPITIOS_CONFIG: this.configFile },
     });
     return stdout;
   }
 
   async close(): Promise<void> {
     await this.run('kill').catch(() => undefined);
-    rmSync(this.#home, { recursive: true, force: true });
+    rmSync(this.home, { recursive: true, force: true });
   }
 }

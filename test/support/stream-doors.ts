@@ -264,7 +264,7 @@ export class StreamClient {
   }
 
   /** The next record of a type, in order; what came before it is passed over. */
-  async next(type: string, deadlineMs = 5_000): Promise<StreamRecord> {
+  async next(type: string, deadlineMs = 15_000): Promise<StreamRecord> {
     const end = Date.now() + deadlineMs;
     for (;;) {
       while (this.#read < this.records.length) {

@@ -70,6 +70,8 @@ export class StreamConnection implements MarketReader {
       if (this.#principal === undefined) this.#refuse({ code: 'auth-required' }, CLOSE_CODES.unauthenticated);
     });
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
+    // Each is answered by the library: as good a flood as any.
+    socket.on('ping', () => this.#isWithinLimit());
     socket.on('pong', (payload) => this.#hearPong(payload));
     socket.on('error', (cause) => deps.log.debug({ cause: cause.message }, 'stream socket error'));
     socket.on('close', (code) => this.#end(code));
@@ -126,11 +128,7 @@ export class StreamConnection implements MarketReader {
   }
 
   #hear(data: RawData, isBinary: boolean): void {
-    if (this.#closed) return;
-    if (!this.#limit.allow(this.deps.clock.monotonicMs())) {
-      this.#refuse({ code: 'rate-limited' }, CLOSE_CODES.flooding);
-      return;
-    }
+    if (!this.#isWithinLimit()) return;
     if (isBinary || !Buffer.isBuffer(data)) {
       this.#answerError({ code: 'message-malformed' });
       return;
@@ -144,9 +142,18 @@ export class StreamConnection implements MarketReader {
       });
   }
 
+  /** Counts a frame of the client's; one too many ends the socket. False also when it has ended. */
+  #isWithinLimit(): boolean {
+    if (this.#closed) return false;
+    if (this.#limit.allow(this.deps.clock.monotonicMs())) return true;
+    this.#refuse({ code: 'rate-limited' }, CLOSE_CODES.flooding);
+    return false;
+  }
+
   #hearPong(payload: Buffer): void {
     const lagMs = this.#outbox.pong(payload.toString('latin1'));
-    if (lagMs !== undefined) this.deps.meter.observe('opitios_stream_lag_seconds', lagMs / 1000);
+    if (lagMs === undefined) this.#isWithinLimit();
+    else this.deps.meter.observe('opitios_stream_lag_seconds', lagMs / 1000);
   }
 
   async #handle(message: ClientMessage): Promise<void> {
