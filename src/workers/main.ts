@@ -1,4 +1,5 @@
 /** The worker as a process: speaks to the primary, builds its parts when told to start, ends with the channel. */
+import { isEchoOfFailedCommit } from '../kernel/journal/lmdb-store.js';
 import { createLog } from '../kernel/telemetry/bunyan-log.js';
 import { METRICS } from '../kernel/telemetry/catalogue.js';
 import { PromMeter } from '../kernel/telemetry/prom-meter.js';
@@ -38,7 +39,9 @@ process.on('disconnect', () => process.exit(isLeaving ? 0 : 1));
 // The primary decides when a worker ends; a Ctrl-C goes to the whole group.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => undefined);
 process.on('uncaughtException', fail);
-process.on('unhandledRejection', fail);
+process.on('unhandledRejection', (cause) => {
+  if (!isEchoOfFailedCommit(cause)) fail(cause);
+});
 
 process.on('message', (message: PrimaryMessage, socket: unknown) => {
   if (message.kind === 'start') void begin(message, socket).catch(fail);

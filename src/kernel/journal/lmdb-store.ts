@@ -39,8 +39,6 @@ export class LmdbStore implements Store {
         readOnly: options.readOnly,
         // A commit resolves only after the sync: an order leaves on the strength of it.
         overlappingSync: false,
-        // Its own batch of a turn makes a promise that nobody gets: a failed commit would end the process.
-        eventTurnBatching: false,
         mapSize: MAP_BYTES_INITIAL,
         remapChunks: false,
       });
@@ -127,6 +125,14 @@ async function reasonOf(failure: unknown): Promise<unknown> {
   if (commitError === undefined) return failure;
   const nextTurn = new Promise((resolve) => setImmediate(resolve, failure));
   return Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
+}
+
+/**
+ * True for the rejection of a promise that lmdb makes for its own batch of a turn and gives to nobody: whoever asked for
+ * the commit is told by another. (Without that batching its promises can be those of an earlier commit.)
+ */
+export function isEchoOfFailedCommit(cause: unknown): boolean {
+  return cause instanceof Error && 'commitError' in cause;
 }
 
 function isFull(cause: unknown): boolean {

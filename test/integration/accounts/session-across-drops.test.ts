@@ -135,3 +135,35 @@ test('a fill heard before the first sync passes although the stream drops before
   await until(() => session.state() === 'ready');
   expect(heard).toEqual(['fill']);
 });
+
+test('what the broker says once of an order is told once, although it comes again under another time', async () => {
+  const stream = await startStream();
+  const session = startSession(stream.url, ({ path }) => Promise.resolve(bodyOf(path)));
+  const heard: string[] = [];
+  session.onTradeUpdate(({ event, timestamp }) => heard.push(`${event} ${timestamp}`));
+  session.start();
+  await until(() => session.state() === 'ready');
+  const tell = (event: string, second: number, filled = '0'): void => {
+    const at = `2026-01-05T15:00:0${second}Z`;
+    const order = { id: 'o1', client_order_id: 'c1', symbol: 'AAPL', status: event, qty: '9', filled_qty: filled };
+    const fill = event === 'partial_fill' ? { execution_id: `x${second}`, qty: '1', price: '2' } : {};
+    const data = { event, timestamp: at, ...fill, order: { ...order, updated_at: at } };
+    stream.listening[0]?.send(JSON.stringify({ stream: 'trade_updates', data }));
+  };
+  tell('new', 1);
+  tell('new', 2);
+  tell('partial_fill', 3, '1');
+  tell('partial_fill', 4, '2');
+  tell('canceled', 5);
+  tell('canceled', 6);
+  tell('partial_fill', 7, '3');
+  await until(() => heard.some((line) => line.endsWith('07Z')));
+
+  expect(heard.map((line) => line.replace(/ .*0(\d)Z/, ' $1'))).toEqual([
+    'new 1',
+    'partial_fill 3',
+    'partial_fill 4',
+    'canceled 5',
+    'partial_fill 7',
+  ]);
+});

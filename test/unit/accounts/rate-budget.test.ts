@@ -199,3 +199,15 @@ test('what was not sent is not counted', async () => {
 
   expect(budget.state().remaining).toBe(20);
 });
+
+test('what is still under way when a window turns is counted in the next one', async () => {
+  const clock = new ManualClock();
+  const budget = aBudget(clock, { limit: 10, inFlight: 20 });
+  for (let call = 0; call < 4; call += 1) taken(await budget.admit('cancel', 0));
+
+  await clock.advance(WINDOW_MS + 1);
+
+  expect(budget.state().remaining).toBe(6);
+  const admitted = await Promise.all(Array.from({ length: 10 }, () => budget.admit('cancel', 0)));
+  expect(admitted.filter(({ kind }) => kind === 'admitted').length).toBe(6);
+});
