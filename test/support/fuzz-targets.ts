@@ -187,8 +187,9 @@ const queries = fc.property(
     near(fc.constantFrom('/a?symbols=AAPL,MSFT&limit=10&x=%C3%A9')),
     anyText.map((text) => `/?${text}`),
   ),
-  (target) => {
-    const parsed = parseQuery(target);
+  (text) => {
+    // As Node hands a target on: a character for each byte of the wire.
+    const parsed = parseQuery(Buffer.from(text).toString('latin1'));
     if (parsed.kind === 'values') for (const value of Object.values(parsed.values)) encodeURIComponent(value);
   },
 );
