@@ -10,6 +10,7 @@ import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
 import { runTask } from '../threads/run-task.js';
 import { crashPointsFrom } from './orders/crash-points.js';
 import { watchEventLoop } from './compose/event-loop-watch.js';
+import { meterLoopDelay } from './compose/loop-delay.js';
 import { WorkerParts, type StartMessage } from './compose/worker.js';
 
 // The SDK falls back to these: an account would then trade with somebody else's key.
@@ -50,6 +51,7 @@ process.on('message', (message: PrimaryMessage, socket: unknown) => {
   else void built?.then(() => parts?.handle(message)).catch(fail);
 });
 watchEventLoop(clock, log, { fields: { role: 'worker' } });
+void meterLoopDelay(clock, meter);
 send({ kind: 'hello' });
 
 async function begin(message: StartMessage, socket: unknown): Promise<void> {

@@ -72,6 +72,7 @@ export interface ServerConfig {
 export interface ClusterConfig {
   /** Resolved from `auto`. */
   readonly workers: number;
+  /** 0: batch work is done inline. */
   readonly threads: number;
   readonly warmSpare: boolean;
   readonly instanceId: string;

@@ -43,9 +43,11 @@ const cluster = section({
   workers: Joi.alternatives(Joi.string().valid('auto'), Joi.number().integer().min(1).max(128))
     .default('auto')
     .description('Worker processes; auto is one a core.'),
-  threads: Joi.alternatives(Joi.string().valid('auto'), Joi.number().integer().min(1).max(32))
+  threads: Joi.alternatives(Joi.string().valid('auto'), Joi.number().integer().min(0).max(32))
     .default('auto')
-    .description('Threads for batch work in each worker.'),
+    .description(
+      "Threads for batch work in each worker; 0 does it in the worker's own loop, where everything waits for it.",
+    ),
   warm_spare: flag('Keep a started worker without accounts to replace a dead one at once.', true),
   instance_id: Joi.string()
     .pattern(/^[\w.-]{1,64}$/, 'letters, digits, _ . -')

@@ -15,6 +15,7 @@ import type { BodyFiles } from './body-files.js';
 import { BodyLoader } from './body-loader.js';
 import { FanOut } from './fan-out.js';
 import type { HubReply, HubRequest, HubState, SubscriptionReply, WantedSymbols } from './hub-protocol.js';
+import { leaveLegacy, readLegacy } from './hub-legacy.js';
 import { HubReads } from './hub-reads.js';
 import { eventTimeOf, HubStreams } from './hub-streams.js';
 import { LatestFetcher } from './latest-fetcher.js';
@@ -136,6 +137,8 @@ export class MarketDataHub {
   }
 
   start(): void {
+    this.parts.log.info({ slot: this.parts.mesh.slot }, 'market data hub begins');
+    this.#book.restore(readLegacy(this.parts.table));
     this.#sources.onChange(() => {
       const account = this.#sources.current().account.accountId;
       this.parts.log.warn({ account }, 'market data comes by another key');
@@ -190,7 +193,10 @@ export class MarketDataHub {
       // The whole again now and then: a worker whose queue was full has missed a change.
       this.#tell(beats % WHOLE_EVERY_BEATS === 0);
       for (const source of this.#sources.dueForProbe()) void this.#probe(source);
-      if (this.#book.adapt()) this.#streams.sync();
+      if (this.#book.adapt()) {
+        leaveLegacy(this.#writer, this.#book.adaptive(), clock.now());
+        this.#streams.sync();
+      }
       this.#streams.retryPending();
       beats += 1;
       if (beats % 60 === 0) this.#sources.forgive(this.#sources.current());

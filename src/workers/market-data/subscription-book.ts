@@ -13,6 +13,8 @@ export interface SubscriptionLimits {
   readonly option: number;
 }
 
+export type AdaptiveEntry = readonly [symbol: string, score: number];
+
 /** Bounds memory where the plan has no limit. */
 const BARS_MAX = 20_000;
 /** Reads weigh less with every beat: about half after seven seconds. */
@@ -104,6 +106,20 @@ export class SubscriptionBook {
     const changed = next.size !== this.#adaptive.size || [...next].some((symbol) => !this.#adaptive.has(symbol));
     this.#adaptive = next;
     return changed;
+  }
+
+  /** What is subscribed on our own account, with how much it is read: for a successor. */
+  adaptive(): readonly AdaptiveEntry[] {
+    return [...this.#adaptive].map((symbol) => [symbol, this.#scores.get(symbol) ?? 0]);
+  }
+
+  /** What a predecessor left, as far as it fits: a successor need not learn anew what is read. */
+  restore(entries: readonly AdaptiveEntry[]): void {
+    for (const [symbol, score] of entries.slice(0, SCORES_MAX)) {
+      this.#scores.set(symbol, Math.max(score, SCORE_MIN));
+      this.#adaptive.add(symbol);
+    }
+    this.#trimAdaptive();
   }
 
   /** Half of what was subscribed only on our own account, when the broker finds us slow (error 407). */

@@ -296,6 +296,26 @@ test('a killed hub is succeeded: the others announce what they want, and reads g
   await eventually('current again', () => two.door.quoteNow('AAPL') !== undefined);
 });
 
+test('a successor subscribes at once what its predecessor had subscribed because it was read', async () => {
+  const first = new ScriptedUpstream('master', everythingQuoted);
+  const [, two] = start([first], { settings: { quoteMaxAgeMs: 60_000 } });
+  const before = await socketOf(first);
+  for (let read = 0; read < 20; read += 1) {
+    await two.door.execute({ kind: 'stock-quote', symbol: 'AAPL' }, CONTEXT);
+  }
+  await eventually('subscribed because it is read', () => before.subscribed.quotes.has('AAPL'));
+
+  // Nobody is left who has read anything.
+  await workers.kill(0);
+  await workers.kill(1);
+  const second = new ScriptedUpstream('master', everythingQuoted);
+  workers.start(2);
+  workers.makeHub(2, [second]);
+
+  const after = await socketOf(second);
+  await eventually('subscribed by the successor', () => after.subscribed.quotes.has('AAPL'));
+});
+
 test('a worker too slow for its updates gets the newest quote and every trade later', async () => {
   const master = new ScriptedUpstream('master', everythingQuoted);
   const [, two] = start([master]);

@@ -14,6 +14,13 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
     help: 'Requests whose owner went away after it may have acted',
     labels: [],
   },
+  {
+    name: 'opitios_event_loop_delay_seconds',
+    kind: 'histogram',
+    help: 'How late a timer of a worker comes, asked 50 times a second: what every request waits for at most',
+    labels: [],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
   { name: 'opitios_workers', kind: 'gauge', help: 'Worker processes by state', labels: ['state'] },
   {
     name: 'opitios_worker_exits_total',
