@@ -45,7 +45,7 @@ function edgeServer(): http.Server {
     router: { accountIds: () => [], exists: () => false, report: () => undefined, execute: never },
     marketData: { quoteNow: () => ANSWER, execute: never },
     admin: { readiness: () => ({ ready: true, reasons: [] }), execute: never },
-    verifier: { known: () => principal, verify: never, stillValid: () => true },
+    verifier: { known: () => principal, verify: never, stillKnown: () => true, stillValid: () => true },
     config: {
       server: { host: '127.0.0.1', port: 0, trustProxy: false, requireHttps: false, exposeMetrics: false },
       limits,

@@ -147,6 +147,7 @@ export class EdgeFixture {
       verifier: {
         known: () => undefined,
         verify: (token) => Promise.resolve().then(() => principalOf(token)),
+        stillKnown: () => false,
         stillValid: () => true,
       },
       config: edgeConfig(options),

@@ -37,6 +37,10 @@ export class PlainVerifier implements TokenVerifier {
     });
   }
 
+  stillKnown(principal: Principal): boolean {
+    return this.stillValid(principal);
+  }
+
   stillValid(principal: Principal): boolean {
     return !this.revoked.has(principal.subject) && principal.expiresAt > Date.now() / 1000;
   }

@@ -26,6 +26,8 @@ export interface VerifierParts {
 export class JwtVerifier implements TokenVerifier {
   readonly #verdicts = new Map<string, Verdict>();
   readonly #verdictOf = new WeakMap<Principal, Verdict>();
+  /** Verified under the policy and keys in force. */
+  #current = new WeakSet<Principal>();
   #policy: PolicyInForce;
   #keys: KeySource;
 
@@ -59,6 +61,7 @@ export class JwtVerifier implements TokenVerifier {
   /** Drops every remembered verdict. */
   forget(): void {
     this.#verdicts.clear();
+    this.#current = new WeakSet();
   }
 
   known(token: string): Principal | undefined {
@@ -69,6 +72,11 @@ export class JwtVerifier implements TokenVerifier {
     if (this.#stands(verdict)) return verdict.principal;
     this.#verdicts.delete(digest);
     return undefined;
+  }
+
+  stillKnown(principal: Principal): boolean {
+    const verdict = this.#verdictOf.get(principal);
+    return verdict !== undefined && this.#current.has(principal) && this.#stands(verdict);
   }
 
   async verify(token: string): Promise<Principal> {
@@ -107,6 +115,7 @@ export class JwtVerifier implements TokenVerifier {
 
   #remember(token: string, verdict: Verdict): void {
     this.#verdictOf.set(verdict.principal, verdict);
+    this.#current.add(verdict.principal);
     if (this.#verdicts.size >= VERDICTS_MAX) {
       const oldest = this.#verdicts.keys().next();
       if (oldest.done !== true) this.#verdicts.delete(oldest.value);

@@ -108,7 +108,7 @@ class BunyanLog implements LeveledLog {
   /** The line bunyan would write, without its copies of the record. */
   #text(fields: LogFields, event: string): string {
     const members = `${redactedMembersJson(fields)}${this.#members}`;
-    const time = new Date(CLOCK.now()).toISOString();
+    const time = timeText(CLOCK.now());
     return `${this.#head}${members}"msg":${JSON.stringify(redactText(event))},"time":"${time}","v":${LINE_VERSION}}\n`;
   }
 
@@ -117,6 +117,17 @@ class BunyanLog implements LeveledLog {
     for (const name in this.fields) line[name] ??= this.fields[name];
     return line;
   }
+}
+
+/** Many lines come in one millisecond. */
+const lastTime = { at: Number.NaN, text: '' };
+
+function timeText(at: number): string {
+  if (at !== lastTime.at) {
+    lastTime.at = at;
+    lastTime.text = new Date(at).toISOString();
+  }
+  return lastTime.text;
 }
 
 function safe(fields: LogFields): Record<string, unknown> {

@@ -22,8 +22,8 @@ const TEXT_MAX = 4096;
 const ITEMS_MAX = 100;
 const DEPTH_MAX = 6;
 
-/** What JSON would have to escape. */
-const ESCAPED = /["\\]/;
+/** The same, and what JSON would have to escape. */
+const NOT_PLAIN = new RegExp(`${SUSPECT.source}|["\\\\]`, 'i');
 
 interface KnownName {
   readonly text: string;
@@ -63,7 +63,7 @@ function redactedJson(value: unknown): string {
   if (typeof value === 'number' && Number.isFinite(value)) return String(value);
   if (typeof value !== 'string') return JSON.stringify(redact(value, 1));
   // What has none of the suspect signs has no control character either.
-  const isPlain = value.length <= TEXT_MAX && !SUSPECT.test(value) && !ESCAPED.test(value);
+  const isPlain = value.length <= TEXT_MAX && !NOT_PLAIN.test(value);
   return isPlain ? `"${value}"` : JSON.stringify(redactText(value));
 }
 

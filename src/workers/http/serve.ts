@@ -76,8 +76,7 @@ class RouteServer {
   #quick(exchange: Exchange, path: Readonly<Record<string, string>>): boolean {
     const { gate, doors, sender } = this.deps;
     if (exchange.req.url?.includes('?') === true || announcesBody(exchange.req)) return false;
-    const token = gate.tokenOf(exchange);
-    const principal = token === undefined ? undefined : gate.known(token);
+    const principal = gate.known(exchange);
     if (principal === undefined) return false;
     const answer = this.route.quick?.(path, doors);
     if (answer === undefined) return false;

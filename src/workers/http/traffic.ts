@@ -46,7 +46,7 @@ export class Traffic {
 
   begin(exchange: Exchange): void {
     this.#inFlight += 1;
-    exchange.res.once('close', () => this.#settle(exchange));
+    exchange.res.on('close', () => this.#settle(exchange));
   }
 
   /** A request that never became an exchange: a broken head, an upgrade. */

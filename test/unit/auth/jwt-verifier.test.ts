@@ -42,9 +42,11 @@ test('a token verified before is known without a promise until it expires', asyn
   const principal = await it.verify(token);
 
   expect(it.known(token)).toBe(principal);
+  expect(it.stillKnown(principal)).toBe(true);
   expect(principal.subject).toBe('tester');
   clock.stepWall(606_000);
   expect(it.known(token)).toBeUndefined();
+  expect(it.stillKnown(principal)).toBe(false);
   expect(it.stillValid(principal)).toBe(false);
 });
 
@@ -64,6 +66,7 @@ test('a revocation counts at once for tokens that were verified before', async (
   await it.reconfigure({ ...policy, revokedTokenIds: ['one'] });
 
   expect(it.known(token)).toBeUndefined();
+  expect(it.stillKnown(principal)).toBe(false);
   expect(it.stillValid(principal)).toBe(false);
   await expect(it.verify(token)).rejects.toMatchObject({ facts: { reason: 'revoked' } });
 });
@@ -76,7 +79,20 @@ test('a new key ends what the old one signed', async () => {
   await it.reconfigure({ ...policy, secret: randomBytes(32).toString('hex') });
 
   expect(it.known(token)).toBeUndefined();
+  expect(it.stillKnown(principal)).toBe(false);
   expect(it.stillValid(principal)).toBe(false);
+});
+
+test('a reload that no longer takes the audience ends what is remembered beside a connection, too', async () => {
+  const { verifier: it } = await verifier();
+  const token = hs();
+  const principal = await it.verify(token);
+
+  await it.reconfigure({ ...policy, audience: 'somebody-else' });
+
+  expect(it.known(token)).toBeUndefined();
+  expect(it.stillKnown(principal)).toBe(false);
+  await expect(it.verify(token)).rejects.toMatchObject({ facts: { reason: 'audience' } });
 });
 
 test('a reload with a bad key changes nothing', async () => {
