@@ -20,7 +20,9 @@ interface Answer {
   readonly ms: number;
 }
 
-type Ask = (path: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
+/** A list of a thousand symbols is too long for an address. */
+type Question = string | { readonly path: string; readonly body: string };
+type Ask = (question: Question, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
 
 const seconds = Number(process.argv[2] ?? 15);
 const threads = Number(process.argv[3] ?? 1);
@@ -51,7 +53,7 @@ async function compare(gateway: GatewayProcess): Promise<void> {
   const ask = asker(gateway, await gateway.token());
   const assets = (await (await gateway.get('/assets?status=active')).json()) as readonly { readonly symbol: string }[];
   const symbols = assets.map(({ symbol }) => symbol).slice(0, SYMBOLS);
-  const batch = `/stocks/quotes?symbols=${symbols.join(',')}`;
+  const batch = { path: '/stocks/quotes', body: JSON.stringify({ symbols }) };
   await ask(batch);
   await eventually(async () => (await ask(`/stocks/quote/${symbols[0] ?? ''}`)).bytes > 0, 'a quote');
   const warm: Answer[] = [];
@@ -83,13 +85,13 @@ async function underLoad(
   ask: Ask,
   load: {
     readonly name: string;
-    readonly batch: string;
+    readonly batch: Question;
     readonly path: () => string;
     readonly symbols: readonly string[];
   },
 ): Promise<void> {
   let isOver = false;
-  const loop = async (path: () => string): Promise<readonly Answer[]> => {
+  const loop = async (path: () => Question): Promise<readonly Answer[]> => {
     const answers: Answer[] = [];
     while (!isOver) answers.push(await ask(path()));
     return answers;
@@ -142,20 +144,25 @@ function delaySpread(before: Delays, after: Delays): string {
 
 function asker(gateway: GatewayProcess, token: string): Ask {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
-  return (path, headers = {}) =>
+  return (question, headers = {}) =>
     new Promise((resolve, reject) => {
+      const { path, body } = typeof question === 'string' ? { path: question, body: undefined } : question;
       const begun = performance.now();
-      const options = { agent, headers: { authorization: `Bearer ${token}`, ...headers } };
-      http
-        .get(`${gateway.url}/api/v1${path}`, options, (response) => {
-          let bytes = 0;
-          response.on('data', (chunk: Buffer) => (bytes += chunk.byteLength));
-          response.on('end', () => {
-            if (response.statusCode === 200) resolve({ bytes, ms: performance.now() - begun });
-            else reject(new TypeError(`${path.slice(0, 80)}: ${String(response.statusCode)}`));
-          });
-        })
-        .on('error', reject);
+      const authorization = `Bearer ${token}`;
+      const options =
+        body === undefined
+          ? { agent, headers: { authorization, ...headers } }
+          : { agent, method: 'POST', headers: { authorization, 'content-type': 'application/json', ...headers } };
+      const request = http.request(`${gateway.url}/api/v1${path}`, options, (response) => {
+        let bytes = 0;
+        response.on('data', (chunk: Buffer) => (bytes += chunk.byteLength));
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve({ bytes, ms: performance.now() - begun });
+          else reject(new TypeError(`${path}: ${String(response.statusCode)}`));
+        });
+      });
+      request.on('error', reject);
+      request.end(body);
     });
 }
 

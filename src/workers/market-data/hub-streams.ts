@@ -71,7 +71,9 @@ export class HubStreams {
     this.#sessions = { stock: this.#session('stock'), option: this.#session('option') };
   }
 
+  /** The book holds what a predecessor left, and nothing else yet. */
   start(): void {
+    this.#newcomers.takeOver(this.parts.book);
     this.#sessions.stock.start();
     this.#sessions.option.start();
   }

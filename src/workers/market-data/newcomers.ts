@@ -22,6 +22,11 @@ export class Newcomers {
     this.#beats.delete(symbol);
   }
 
+  /** What a successor takes over is no newcomer: its readers were promised a current value. */
+  takeOver(book: SubscriptionBook): void {
+    this.#met = book.symbols('quotes');
+  }
+
   /** The book has changed. Returns those that a client wants now: they are newcomers no more and need their value. */
   sync(book: SubscriptionBook): readonly string[] {
     const symbols = book.symbols('quotes');
