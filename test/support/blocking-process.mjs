@@ -7,9 +7,10 @@ const clock = new SystemClock();
 const watch = watchEventLoop(clock, createLog({ level: 'info' }), { fields: { role: 'test' } });
 
 function computesForTooLong() {
-  const end = performance.now() + Number(process.argv[2]);
+  // `performance.now` is JavaScript of Node's own: its frames would be the top of the stack now and then.
+  const end = Date.now() + Number(process.argv[2]);
   let sum = 0;
-  while (performance.now() < end) sum += Math.sqrt(sum + 1);
+  while (Date.now() < end) sum += Math.sqrt(sum + 1);
   return sum;
 }
 
