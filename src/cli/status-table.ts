@@ -24,6 +24,8 @@ export interface StatusDocument {
     readonly threads: number;
     readonly accounts: Readonly<Record<string, number>>;
   }[];
+  /** Nobody speaks for them now. */
+  readonly accounts_waiting: number;
   readonly accounts: readonly {
     readonly account_id: string;
     readonly state: string;
@@ -99,7 +101,7 @@ export function statusLines(status: StatusDocument, screen: Screen): readonly st
 }
 
 function addAccounts(
-  { accounts }: StatusDocument,
+  { accounts, accounts_waiting: waiting }: StatusDocument,
   to: {
     readonly screen: Screen;
     readonly lines: readonly string[];
@@ -113,7 +115,8 @@ function addAccounts(
   );
   const byState: Record<string, number> = {};
   for (const { state } of accounts) byState[state] = (byState[state] ?? 0) + 1;
-  to.add(`${accounts.length} accounts   ${countsOf(byState)}`, to.bold);
+  const waits = waiting > 0 ? `   ! ${waiting} waiting for their worker` : '';
+  to.add(`${accounts.length + waiting} accounts   ${countsOf(byState)}${waits}`, waiting > 0 ? to.bad : to.bold);
   if (troubled.length === 0) return;
   // The head, and the line that says how many are not shown.
   const room = to.screen.rows === undefined ? Infinity : to.screen.rows - to.lines.length - 2;

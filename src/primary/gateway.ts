@@ -236,10 +236,12 @@ export class Gateway {
   }
 
   async #status(): Promise<unknown> {
-    const { metrics, board, clock } = this.parts;
+    const { metrics, board, clock, table } = this.parts;
     const gauges = metrics.families().filter(({ kind }) => kind === 'gauge');
     const samplesOf = (name: string): MetricFamily['samples'] =>
       gauges.find((family) => family.name === name)?.samples ?? [];
+    const pool = await this.#pool();
+    const owned = [...table.ownership().keys()].filter((accountId) => accountId !== MASTER_ACCOUNT_ID).length;
     return {
       at: new Date(clock.now()).toISOString(),
       reasons: this.readiness().reasons,
@@ -250,11 +252,13 @@ export class Gateway {
       })),
       client_sockets: samplesOf('opitios_stream_sockets')[0]?.value ?? 0,
       alerts: { firing: board.firing().map(shown), recent: board.recent().map(shown) },
-      ...(await this.#pool()),
+      ...pool,
+      // Their worker has not opened them yet, or did not answer: nobody speaks for them now.
+      accounts_waiting: owned - pool.accounts.length,
     };
   }
 
-  async #pool(): Promise<object> {
+  async #pool(): Promise<Readonly<Record<string, unknown>> & { readonly accounts: readonly unknown[] }> {
     const { leases } = this.parts;
     const workers = await this.#reports();
     return {

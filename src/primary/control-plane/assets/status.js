@@ -85,11 +85,12 @@ function isTroubled(account) {
   );
 }
 
-function showAccounts(accounts) {
+function showAccounts(accounts, waiting) {
   const states = {};
   for (const { state: name } of accounts) states[name] = (states[name] ?? 0) + 1;
   by('states').replaceChildren(
-    element('li', `${accounts.length} accounts`),
+    element('li', `${accounts.length + waiting} accounts`),
+    ...(waiting > 0 ? [element('li', `✗ ${waiting} waiting for their worker`, 'bad')] : []),
     ...Object.entries(states).map(([name, count]) => {
       const { text, className } = state(`${count} ${name}`, name === 'ready');
       return element('li', text, className);
@@ -100,7 +101,7 @@ function showAccounts(accounts) {
   by('accounts').caption.textContent = showsAll
     ? `All ${accounts.length}`
     : troubled.length === 0
-      ? 'Every account is ready and trades'
+      ? 'Every account that a worker holds is ready and trades'
       : `${shown.length} of ${troubled.length} that need attention`;
   fill(
     'accounts',
@@ -179,7 +180,7 @@ function show(data) {
     ['Client sockets', data.client_sockets],
   ]);
   showBudgets([...data.accounts]);
-  showAccounts(data.accounts);
+  showAccounts(data.accounts, data.accounts_waiting);
   by('sign-in').hidden = true;
   by('report').hidden = false;
 }
@@ -234,5 +235,5 @@ by('sign-in').addEventListener('submit', (event) => {
 });
 by('more').addEventListener('click', () => {
   showsAll = !showsAll;
-  if (last !== undefined) showAccounts(last.accounts);
+  if (last !== undefined) showAccounts(last.accounts, last.accounts_waiting);
 });
