@@ -12,8 +12,10 @@ const withChromium = chromium === undefined ? test.skip : test;
 let gateway: GatewayProcess | undefined;
 let page: ChromiumPage | undefined;
 afterEach(async () => {
-  await page?.close();
-  await gateway?.stop();
+  const [opened, started] = [page, gateway];
+  [page, gateway] = [undefined, undefined];
+  await opened?.close();
+  await started?.stop();
 }, 60_000);
 
 /** WCAG 2.1 contrast of every element with text of its own against the nearest painted background. */

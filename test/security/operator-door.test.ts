@@ -67,7 +67,10 @@ function opitios(config: string, ...args: readonly string[]): { readonly status:
     expect([await ask('/metrics'), await ask('/metrics', bare)]).toEqual([401, 200]);
     expect([await ask('/pool'), await ask('/pool', bare)]).toEqual([401, 403]);
     await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow();
-    expect(opitios(configFile, 'status')).toMatchObject({ status: 0, out: expect.stringContaining('"workers"') });
+    expect(opitios(configFile, 'status', '--json')).toMatchObject({
+      status: 0,
+      out: expect.stringContaining('"workers"'),
+    });
     own.rewriteConfig((config) => (config['admin'] = { host: '0.0.0.0', port, tls: other }));
     expect(opitios(configFile, 'status')).toMatchObject({
       status: 1,
