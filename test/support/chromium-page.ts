@@ -54,7 +54,7 @@ export class ChromiumPage {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       const cause = new TypeError(`Chromium is gone (${howItEnded(this.child)}):\n${this.errors.join('\n')}`);
-      for (const { reject } of this.#waiting.values()) reject(cause);
+      for (const waiting of this.#waiting.values()) waiting.reject(cause);
       this.#waiting.clear();
     });
   }
