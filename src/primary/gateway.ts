@@ -3,14 +3,21 @@
  * Speaks to no broker and serves no client.
  */
 import type { AuditLog } from '../kernel/audit/audit-log.js';
-import type { AccountAnswer, AccountRequest, SessionReport, TradingState } from '../kernel/domain/account-request.js';
-import { MASTER_ACCOUNT_ID } from '../kernel/domain/identifiers.js';
-import type { ProblemCode } from '../kernel/domain/problem.js';
+import type {
+  AccountAnswer,
+  AccountRequest,
+  SessionReport,
+  SharedTradingState,
+  TradingState,
+} from '../kernel/domain/account-request.js';
+import { GatewayError } from '../kernel/domain/errors.js';
+import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
 import type { AdminRequest, WorkerMessage, WorkerReport } from '../kernel/ipc/control.js';
 import type { Clock } from '../kernel/runtime/clock.js';
 import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js';
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
+import { accountOf, json, problem } from './answers.js';
 import type { AssignmentTable } from './assignment.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
 import type { Alert, AlertBoard } from './notifications/alert-board.js';
@@ -74,6 +81,10 @@ export class Gateway {
       void this.execute(message.request, from.slot).then((answer) =>
         from.send({ kind: 'admin-answered', id: message.id, answer }),
       );
+    if (message.kind === 'trading-state') {
+      const { accountId, state, reason, subject, at } = message;
+      this.parts.leases?.share(accountId, { state, reason, subject, at });
+    }
     if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
   }
 
@@ -135,6 +146,15 @@ export class Gateway {
 
   /** A request to one account, carried out at its owner. */
   async executeAt(request: AccountRequest, subject: string): Promise<AccountAnswer> {
+    const { leases } = this.parts;
+    if (leases !== undefined && request.kind === 'set-trading-state' && this.#isKnown(request.accountId)) {
+      const { state, reason } = request;
+      const at = request.at ?? this.parts.clock.now();
+      if (!leases.isHere(request.accountId)) {
+        leases.share(request.accountId, { state, reason, subject, at });
+        return json({ account_id: request.accountId, trading_state: state, reason, told_to: 'its owner' }, 202);
+      }
+    }
     const owner = this.parts.table.ownership().get(request.accountId);
     const worker = owner === undefined ? undefined : this.supervisor?.active().get(owner);
     if (owner === undefined || request.accountId === MASTER_ACCOUNT_ID)
@@ -147,6 +167,12 @@ export class Gateway {
     } catch {
       return problem('owner-unavailable', 'the owner of the account did not answer');
     }
+  }
+
+  /** What another instance was told. @throws GatewayError REFUSED when it is not in force at the worker */
+  async putInForce(accountId: AccountId, { state, reason, subject, at }: SharedTradingState): Promise<void> {
+    const answer = await this.executeAt({ kind: 'set-trading-state', accountId, state, reason, at }, subject);
+    if (answer.kind !== 'answer') throw new GatewayError('REFUSED', { code: answer.problem.code });
   }
 
   async #reloadAnswer(subject: string): Promise<AccountAnswer> {
@@ -182,9 +208,19 @@ export class Gateway {
 
   async #setAll(state: TradingState, reason: string, subject: string): Promise<AccountAnswer> {
     await this.#audited(subject, { action: 'trading-state', state, reason });
-    const accountIds = this.reloader.grants.config.tradingAccounts.map(({ accountId }) => accountId);
+    const at = this.parts.clock.now();
+    const { leases } = this.parts;
+    leases?.share('*', { state, reason, subject, at });
+    const accountIds = this.reloader.grants.config.tradingAccounts
+      .map(({ accountId }) => accountId)
+      .filter((accountId) => leases?.isHere(accountId) ?? true);
     const answers = await Promise.all(
-      accountIds.map((accountId) => this.executeAt({ kind: 'set-trading-state', accountId, state, reason }, subject)),
+      accountIds.map((accountId) =>
+        this.executeAt(
+          { kind: 'set-trading-state', accountId, state, reason, ...(leases !== undefined && { at }) },
+          subject,
+        ),
+      ),
     );
     const failed = accountIds.filter((_, index) => answers[index]?.kind !== 'answer');
     if (failed.length > 0) return problem('account-unavailable', `not set for ${failed.slice(0, 20).join(', ')}`);
@@ -276,6 +312,10 @@ export class Gateway {
     };
   }
 
+  #isKnown(accountId: AccountId): boolean {
+    return this.reloader.grants.config.tradingAccounts.some((account) => account.accountId === accountId);
+  }
+
   #audited(subject: string, facts: Readonly<Record<string, unknown>>): Promise<void> {
     const kind = facts['action'] === 'trading-state' ? 'halt' : 'config-change';
     return this.parts.audit.append({ kind, subject, facts });
@@ -288,27 +328,4 @@ function shown({ condition, subject, detail, since, resolvedAt }: Alert): unknow
     since: new Date(since).toISOString(),
     ...(resolvedAt !== undefined && { resolved_at: new Date(resolvedAt).toISOString() }),
   };
-}
-
-function accountOf(report: SessionReport, owner: number): unknown {
-  return {
-    account_id: report.accountId,
-    state: report.state,
-    trading_state: report.tradingState,
-    owner,
-    last_success_age_ms: report.lastSuccessAgeMs ?? null,
-    last_error: report.lastError ?? null,
-    budget: report.budget ?? null,
-    open_unknown: report.openUnknown,
-    stream_connected: report.streamConnected,
-  };
-}
-
-function json(value: unknown, status = 200): AccountAnswer {
-  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-  return { kind: 'answer', status, headers, body: Buffer.from(JSON.stringify(value)) };
-}
-
-function problem(code: ProblemCode, detail: string): AccountAnswer {
-  return { kind: 'problem', problem: { code, detail } };
 }

@@ -234,6 +234,7 @@ async function openShared(
     supervisor: () => late.gateway?.supervisor,
     table: () => made(late.table),
     grants: () => made(late.gateway).reloader.grants,
+    setTradingState: (accountId, shared) => made(late.gateway).putInForce(accountId, shared),
   });
   closers.push(() => shared.close());
   return shared;

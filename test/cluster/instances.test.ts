@@ -1,7 +1,7 @@
 /** Several gateways, a real Redis and one simulator: who holds what, who answers, and what survives a lost instance. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { eventually, type GatewayProcess } from '../support/gateway-process.js';
+import { eventually, restartGateway, type GatewayProcess } from '../support/gateway-process.js';
 import { callerOf, type Caller } from '../support/gateway-orders.js';
 import { fallingEpochs, startInstances, type Instances } from '../support/instances.js';
 import { hasRedis } from '../support/redis-process.js';
@@ -24,7 +24,7 @@ function all(): Instances {
 }
 
 async function callers(): Promise<readonly Caller[]> {
-  return Promise.all(all().gateways.map((gateway) => callerOf(gateway)));
+  return Promise.all(['alpha', 'beta'].map((name) => callerOf(all().named(name))));
 }
 
 async function holderOf(accountId: string): Promise<GatewayProcess> {
@@ -182,6 +182,32 @@ whenRedis(
     expect(again.status).toBe(201);
     expect(again.json['id']).toBe(first.json['id']);
     expect(fallingEpochs(await all().sent())).toEqual([]);
+    all().replace('beta', await restartGateway(all().named('beta')));
+    await eventually(async () => (await held()).length > 0, 'it is given its share when it comes back');
+  },
+  60_000,
+);
+
+whenRedis(
+  'a halt at one instance is in force at all, and a killed owner does not end it',
+  async () => {
+    const accountId = (await all().named('beta').pool()).accounts[0]?.account_id ?? '';
+    const [alpha, beta] = await callers();
+    if (alpha === undefined || beta === undefined) throw new TypeError('two instances');
+    await alpha('POST', '/admin/halt', { reason: 'a test' });
+    await eventually(async () => (await place(beta, accountId)).json['code'] === 'trading-halted', 'halted everywhere');
+    await alpha('POST', '/admin/resume', {});
+    await eventually(async () => (await place(beta, accountId)).status === 201, 'resumed everywhere');
+
+    const one = await alpha('POST', `/admin/accounts/${accountId}/halt`, { reason: 'this one' });
+    await all().signal('beta', 'SIGKILL');
+    await eventually(async () => {
+      const { status, json } = await place(alpha, accountId);
+      expect(status).not.toBe(201);
+      return json['code'] === 'trading-halted' && (await all().ownersOf(accountId))[0] === 'alpha';
+    }, 'the next owner refuses too');
+
+    expect(one.status).toBe(200);
   },
   60_000,
 );

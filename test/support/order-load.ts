@@ -39,6 +39,8 @@ export class OrderLoad {
   url: string;
   /** Where the next attempt goes: with several instances each may take any key. */
   nextUrl: () => string = () => this.url;
+  /** Every order has a price of its own, from here upwards. */
+  firstPrice = 1;
   readonly #gateway: GatewayProcess;
   readonly #authorization: string;
   readonly #callers = new Set<Promise<void>>();
@@ -109,7 +111,12 @@ export class OrderLoad {
       const n = this.orders.length;
       const accountId = this.#gateway.accountIds[n % this.#gateway.accountIds.length] ?? '';
       const order: KeyedOrder = {
-        ...{ key: randomUUID(), accountId, price: (1 + n / 100).toFixed(2), startedAt: performance.now() },
+        ...{
+          key: randomUUID(),
+          accountId,
+          price: (this.firstPrice + n / 100).toFixed(2),
+          startedAt: performance.now(),
+        },
         ...{ answers: [], named: new Set<string>(), text: undefined, settledMs: undefined },
       };
       this.orders.push(order);

@@ -71,8 +71,18 @@ export type AccountRequest =
       readonly accountId: AccountId;
       readonly state: TradingState;
       readonly reason: string;
+      /** Given where the state was set at another instance: when that was, wall milliseconds. */
+      readonly at?: number;
     }
   | { readonly kind: 'describe'; readonly accountId: AccountId };
+
+/** A trading state as instances tell it to each other. */
+export interface SharedTradingState {
+  readonly state: TradingState;
+  readonly reason: string;
+  readonly subject: string;
+  readonly at: number;
+}
 
 export type TradingState = 'ACTIVE' | 'REDUCING' | 'HALTED';
 

@@ -4,6 +4,7 @@ import type {
   AccountRequest,
   CallContext,
   SessionReport,
+  SharedTradingState,
   TradingState,
 } from '../domain/account-request.js';
 import type { AccountId } from '../domain/identifiers.js';
@@ -24,6 +25,8 @@ export interface AccountGrant {
   readonly standIns?: readonly AccountGrant[];
   /** Only where several instances share the accounts: nothing is sent for the account without this lease. */
   readonly lease?: GrantLease;
+  /** The newest trading state that any instance knows of; it is in force before the account is answered for. */
+  readonly trading?: SharedTradingState;
 }
 
 export type ProfileKind = 'cpu' | 'heap';
@@ -81,6 +84,8 @@ export type WorkerMessage =
   | { readonly kind: 'drained' }
   /** An admin route that only the primary can carry out was called on a worker. */
   | { readonly kind: 'admin'; readonly id: number; readonly request: AdminRequest }
+  /** Set at this worker: the other instances must know, and whoever owns the account later. */
+  | ({ readonly kind: 'trading-state'; readonly accountId: AccountId } & SharedTradingState)
   /** kernel/telemetry MetricFamily[]: everything this process has counted. */
   | { readonly kind: 'metrics'; readonly families: unknown }
   /** The worker cannot start and says why before it ends: a port in use, a journal that is locked. */

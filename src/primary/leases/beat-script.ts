@@ -3,7 +3,7 @@
  * tag. Time is the server's own; the instances' clocks are never compared.
  *
  * KEYS[1] members (zset: instance -> last beat ms), KEYS[2] urls (hash), KEYS[3] epochs (hash: slot -> last epoch),
- * KEYS[4] clean (hash: slot -> 1 after a release), KEYS[5] born (ms), KEYS[6…] one key a slot holding "instance|epoch".
+ * KEYS[4] clean (hash: slot -> 1 after a release), KEYS[5] born (ms), KEYS[6] halts (hash), KEYS[7…] one key a slot holding "instance|epoch".
  *
  * A store that has lost its memory is young again: while it is, holders put their leases back and nobody takes a new one,
  * for whoever holds one still may be about to send.
@@ -12,7 +12,7 @@ export const BEAT_SCRIPT = `
 local args = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local function key(slot) return KEYS[6 + slot] end
+local function key(slot) return KEYS[7 + slot] end
 local function value(held) return args.instanceId .. '|' .. string.format('%.0f', held.epoch) end
 local function last(slot) return tonumber(redis.call('HGET', KEYS[3], slot) or '0') end
 
@@ -62,6 +62,23 @@ for _, slot in ipairs(args.acquire) do
   end
 end
 
+for _, halt in ipairs(args.halts) do
+  local known = redis.call('HGET', KEYS[6], halt.key)
+  if not known or cjson.decode(known).at <= halt.state.at then
+    redis.call('HSET', KEYS[6], halt.key, cjson.encode(halt.state))
+    redis.call('HINCRBY', KEYS[6], '.version', 1)
+    changed = true
+  end
+end
+local version = tonumber(redis.call('HGET', KEYS[6], '.version') or '0')
+local halts = {}
+if version ~= args.haltsVersion then
+  local all = redis.call('HGETALL', KEYS[6])
+  for at = 1, #all, 2 do
+    if all[at] ~= '.version' then halts[#halts + 1] = { all[at], all[at + 1] } end
+  end
+end
+
 local members = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   members[#members + 1] = { id, redis.call('HGET', KEYS[2], id) or '' }
@@ -71,5 +88,5 @@ for slot = 0, args.slots - 1 do
   owners[slot + 1] = redis.call('GET', key(slot)) or ''
 end
 if changed then redis.call('PUBLISH', args.channel, args.instanceId) end
-return cjson.encode({ members = members, owners = owners, acquired = acquired })
+return cjson.encode({ halts = halts, haltsVersion = version, members = members, owners = owners, acquired = acquired })
 `;

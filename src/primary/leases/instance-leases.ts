@@ -2,6 +2,7 @@
  * Turns leases into ownership: what this instance is given goes to its workers, what it loses is let go first. Workers
  * are told how long the leases are good for and compare with their own clock; the primary is never in an order's way.
  */
+import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 import { isAccountId, MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
 import {
@@ -29,6 +30,8 @@ export interface InstanceLeasesParts {
   readonly table: () => AssignmentTable;
   readonly supervisor: () => Supervisor | undefined;
   readonly grants: () => Grants;
+  /** Puts a trading state in force at the account's worker. */
+  readonly setTradingState: (accountId: AccountId, shared: SharedTradingState) => Promise<unknown>;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -46,6 +49,8 @@ export class InstanceLeases implements LeaseListener {
   #view: InstancesView;
   #keeper: LeaseKeeper | undefined;
   #isPinned = false;
+  #halts: ReadonlyMap<string, SharedTradingState> = new Map();
+  readonly #inForceSince = new Map<AccountId, number>();
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -69,10 +74,46 @@ export class InstanceLeases implements LeaseListener {
 
   /** Grants with the leases they stand under. One whose lease is gone stays without: its fence never opens. */
   mark(grants: readonly AccountGrant[]): readonly AccountGrant[] {
-    return grants.map((grant) => ({
-      ...grant,
-      lease: this.#leaseOf(grant.accountId) ?? { slot: -1, epoch: 0, cleanAtMs: 0 },
-    }));
+    return grants.map((grant) => {
+      const trading = this.#tradingOf(grant.accountId);
+      if (trading !== undefined) this.#inForceSince.set(grant.accountId, trading.at);
+      return {
+        ...grant,
+        lease: this.#leaseOf(grant.accountId) ?? { slot: -1, epoch: 0, cleanAtMs: 0 },
+        ...(trading !== undefined && { trading }),
+      };
+    });
+  }
+
+  /** Set at this instance and in force here; `*` is every account. The others are told, and so is a later owner. */
+  share(key: AccountId | '*', state: SharedTradingState): void {
+    if (key === '*') for (const accountId of this.parts.table().ownership().keys()) this.#note(accountId, state.at);
+    else this.#note(key, state.at);
+    this.#keeper?.share(key, state);
+  }
+
+  onHalts(halts: ReadonlyMap<string, SharedTradingState>): void {
+    this.#halts = halts;
+    for (const accountId of this.parts.table().ownership().keys()) {
+      const trading = accountId === MASTER_ACCOUNT_ID ? undefined : this.#tradingOf(accountId);
+      if (trading === undefined || trading.at <= (this.#inForceSince.get(accountId) ?? 0)) continue;
+      this.#note(accountId, trading.at);
+      this.parts.setTradingState(accountId, trading).catch((cause: unknown) => {
+        this.#inForceSince.delete(accountId);
+        this.parts.log.error({ accountId, cause }, 'a trading state of another instance is not in force yet');
+      });
+    }
+  }
+
+  #note(accountId: AccountId, at: number): void {
+    this.#inForceSince.set(accountId, Math.max(at, this.#inForceSince.get(accountId) ?? 0));
+  }
+
+  /** The newer of what was said of the account and of all. */
+  #tradingOf(accountId: AccountId): SharedTradingState | undefined {
+    const [own, every] = [this.#halts.get(accountId), this.#halts.get('*')];
+    if (own === undefined || every === undefined) return own ?? every;
+    return own.at >= every.at ? own : every;
   }
 
   /** Begins to beat. Resolves when every slot has a holder and ours are granted, or after a while without. */

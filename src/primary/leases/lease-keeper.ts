@@ -10,6 +10,7 @@
  *
  * The keeper never trusts silence: a beat that fails changes nothing here, and time alone ends the right to send.
  */
+import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import { composeEpoch, EPOCHS_A_LEASE, nextHighPart } from './epoch.js';
@@ -45,6 +46,8 @@ export interface LeaseListener {
   onRelease(slots: readonly number[]): Promise<void>;
   /** After each good beat: held slots may send until this monotonic time. `wallLeadMs` as LeaseWord says it. */
   onRenewed(validUntilMs: number, wallLeadMs: number, held: ReadonlyMap<number, number>): void;
+  /** Trading states that this or another instance set, the newest of each key; `*` is every account. */
+  onHalts(halts: ReadonlyMap<string, SharedTradingState>): void;
   onView(members: readonly Member[], owners: LeaseView['owners']): void;
 }
 
@@ -66,6 +69,9 @@ export class LeaseKeeper {
   #nap = new AbortController();
   #lastGoodBeatMs = 0;
   #wallLeadMs = 0;
+  readonly #halts = new Map<string, SharedTradingState>();
+  readonly #unshared = new Map<string, SharedTradingState>();
+  #haltsVersion = 0;
 
   constructor(
     private readonly store: LeaseStore,
@@ -121,6 +127,13 @@ export class LeaseKeeper {
     }
   }
 
+  /** Told to the others with the next good beat, which is due now. */
+  share(key: string, state: SharedTradingState): void {
+    this.#halts.set(key, state);
+    this.#unshared.set(key, state);
+    this.wake();
+  }
+
   /** The next beat is due now. */
   wake(): void {
     this.#nap.abort();
@@ -157,6 +170,7 @@ export class LeaseKeeper {
       return;
     }
     this.#wallLeadMs = wallLeadMs;
+    for (const { key, state } of beat.halts) if (this.#unshared.get(key) === state) this.#unshared.delete(key);
     this.#apply(view, sentAt, beat.release);
   }
 
@@ -173,6 +187,8 @@ export class LeaseKeeper {
       instanceId: this.options.instanceId,
       advertiseUrl: this.options.advertiseUrl,
       ttlMs: this.options.ttlMs,
+      halts: [...this.#unshared].map(([key, state]) => ({ key, state })),
+      haltsVersion: this.#haltsVersion,
       member: !this.#leaving,
       release,
       renew: [...this.#held].map(([slot, epoch]) => ({ slot, epoch })),
@@ -204,6 +220,7 @@ export class LeaseKeeper {
     this.#members = view.members;
     this.#owners = view.owners;
     this.#noteOwners();
+    this.#noteHalts(view);
     for (const { slot } of released) this.#drained.delete(slot);
     const lost = [...this.#held].filter(([slot, epoch]) => !this.#isOurs(slot, epoch)).map(([slot]) => slot);
     this.#forget(lost);
@@ -222,6 +239,16 @@ export class LeaseKeeper {
     if (acquired.length > 0) this.listener.onAcquired(acquired);
     this.listener.onRenewed(this.#validUntilMs, this.#wallLeadMs, this.#held);
     this.#rebalance();
+  }
+
+  #noteHalts({ haltsVersion, halts }: LeaseView): void {
+    // A store that lost its memory is told again: a halt must not end with it.
+    if (haltsVersion < this.#haltsVersion) for (const [key, state] of this.#halts) this.#unshared.set(key, state);
+    this.#haltsVersion = haltsVersion;
+    for (const { key, state } of halts) {
+      if (state.at >= (this.#halts.get(key)?.at ?? 0)) this.#halts.set(key, state);
+    }
+    if (halts.length > 0) this.listener.onHalts(this.#halts);
   }
 
   #noteOwners(): void {

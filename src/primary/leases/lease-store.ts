@@ -2,6 +2,7 @@
  * The leases as they stand in the store that all instances share. One call does a whole beat, so that what it answers
  * is one moment: renew what is held, release what is given up, take what is free, and say who lives and who owns what.
  */
+import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 
 export interface LeaseBeat {
   readonly instanceId: string;
@@ -19,8 +20,18 @@ export interface LeaseBeat {
   readonly epochFloor: number;
   /** A new lease begins at least so far above the slot's last one. */
   readonly epochStep: number;
+  /** Trading states to be told to all; the newest of a key wins. */
+  readonly halts: readonly SharedHalt[];
+  /** What is known already: the states come back only when there are others. */
+  readonly haltsVersion: number;
   /** Takes part in the fair shares; false while draining. */
   readonly member: boolean;
+}
+
+/** `*` is every account. */
+export interface SharedHalt {
+  readonly key: string;
+  readonly state: SharedTradingState;
 }
 
 export interface HeldSlot {
@@ -37,6 +48,10 @@ export interface LeaseView {
   readonly members: readonly Member[];
   /** Index is the slot; undefined where nobody holds it. */
   readonly owners: readonly (SlotOwner | undefined)[];
+  /** Falls when the store has lost its memory. */
+  readonly haltsVersion: number;
+  /** All of them, when the version is another than the asker's. */
+  readonly halts: readonly SharedHalt[];
   /** Slots newly taken by this beat. Of what was `released` nothing can still be on the wire. */
   readonly acquired: readonly (HeldSlot & { readonly before: 'released' | 'expired' | 'never-held' })[];
 }

@@ -3,6 +3,7 @@
  * not answered in time counts as failed; the caller's lease then runs out by its own clock.
  */
 import { GatewayError } from '../../kernel/domain/errors.js';
+import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { redisClient, type RedisClient } from '../../kernel/redis/redis-client.js';
 import type { Log } from '../../kernel/runtime/log.js';
@@ -34,7 +35,7 @@ export class RedisLeaseStore implements LeaseStore {
     const tag = `{${options.keyPrefix}}`;
     this.#channel = `${tag}:nudge`;
     this.#keys = [
-      ...['members', 'urls', 'epochs', 'clean', 'born'].map((name) => `${tag}:${name}`),
+      ...['members', 'urls', 'epochs', 'clean', 'born', 'halts'].map((name) => `${tag}:${name}`),
       ...Array.from({ length: options.slots }, (_, slot) => `${tag}:slot:${slot}`),
     ];
   }
@@ -121,8 +122,12 @@ function parseView(text: string): LeaseView {
     members: [string, string][] | Record<string, never>;
     owners: string[] | Record<string, never>;
     acquired: [string, string, string][] | Record<string, never>;
+    halts: [string, string][] | Record<string, never>;
+    haltsVersion: number;
   };
   return {
+    haltsVersion: raw.haltsVersion,
+    halts: listOf(raw.halts).map(([key, text]) => ({ key, state: JSON.parse(text) as SharedTradingState })),
     members: listOf(raw.members).map(([instanceId, advertiseUrl]) => ({ instanceId, advertiseUrl })),
     owners: listOf(raw.owners).map(parseOwner),
     acquired: listOf(raw.acquired).map(([slot, epoch, clean]) => ({

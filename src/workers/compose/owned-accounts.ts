@@ -105,6 +105,7 @@ export class OwnedAccounts {
         await session.close();
         return;
       }
+      await this.#putInForce(grant);
       const elsewhere = await this.#toldElsewhere(grant);
       local.admit(session);
       session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
@@ -115,6 +116,15 @@ export class OwnedAccounts {
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
     }
+  }
+
+  /** A halt outlives the instance where it was set: it is in force before anybody is answered. */
+  async #putInForce({ accountId, trading: shared }: AccountGrant): Promise<void> {
+    const { desk } = this.parts.trading;
+    if (shared === undefined || desk.tradingState(accountId) === shared.state) return;
+    const { state, reason, subject, at } = shared;
+    const context = { requestId: `shared-${at}`, subject, budgetMs: SHARED_EVENTS_MS };
+    await desk.execute({ kind: 'set-trading-state', accountId, state, reason, at }, context);
   }
 
   /** Without it gap repair may tell again what another instance told: never less. */

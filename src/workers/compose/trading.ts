@@ -20,7 +20,7 @@ import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy } from '../orders/entropy.js';
 import { JournaledOrderDesk } from '../orders/journaled-order-desk.js';
 import { ORDER_NAMESPACE } from '../orders/order-id.js';
-import type { Fence, MarkSource } from '../orders/ports.js';
+import type { DeskPorts, Fence, MarkSource } from '../orders/ports.js';
 
 export interface TradingParts {
   readonly config: GatewayConfig;
@@ -32,6 +32,7 @@ export interface TradingParts {
   readonly marks: MarkSource;
   readonly fence: Fence;
   readonly crash: CrashPoints;
+  readonly tellTradingState?: DeskPorts['tellTradingState'] | undefined;
 }
 
 const FREE_BYTES_MIN = 16 << 20;
@@ -79,6 +80,7 @@ export class Trading {
       crash: parts.crash,
       log,
       meter,
+      ...(parts.tellTradingState !== undefined && { tellTradingState: parts.tellTradingState }),
     };
     const desk = new JournaledOrderDesk(ports, {
       orders: config.orders,

@@ -19,6 +19,7 @@ import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
 import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy, uuidV7 } from '../orders/entropy.js';
+import type { DeskPorts } from '../orders/ports.js';
 import { InstanceMap } from '../routing/instance-map.js';
 import { LocalAccounts } from '../routing/local-accounts.js';
 import { MeshOrderEvents } from '../routing/mesh-order-events.js';
@@ -100,7 +101,9 @@ export class WorkerParts {
     const fence = new GrantFence(clock);
     if (start.instances !== undefined) fence.renew(start.instances.lease);
     const instances = new InstanceMap(start.instances?.view);
-    const trading = await Trading.open({ config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash });
+    const tellTradingState = instances.isAlone ? undefined : tellerOf(env);
+    const base = { config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash };
+    const trading = await Trading.open({ ...base, tellTradingState });
     const { desk } = trading;
     const local = new LocalAccounts(desk, () => ownership.changed());
     const reports = new SessionReports(mesh);
@@ -242,6 +245,11 @@ export class WorkerParts {
       this.env.send({ kind: 'reloaded', id: message.id, error: String(cause) });
     }
   }
+}
+
+/** The other instances hear of it through the primary. */
+function tellerOf({ send }: WorkerEnvironment): NonNullable<DeskPorts['tellTradingState']> {
+  return (accountId, state) => send({ kind: 'trading-state', accountId, ...state });
 }
 
 function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {

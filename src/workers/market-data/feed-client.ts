@@ -18,6 +18,8 @@ export interface FeedClientParts {
   readonly log: Log;
   readonly feeds: { readonly stock: string; readonly option: string };
   readonly hubSlot: () => number | undefined;
+  /** Another instance holds the data sockets: its stream has them, and this one says so instead of being silent. */
+  readonly isElsewhere?: () => boolean;
   /** The hub's own ear, when the hub is in this worker. */
   readonly localHub: () => { want(slot: number, wanted: WantedSymbols): SubscriptionReply } | undefined;
 }
@@ -47,6 +49,7 @@ export class FeedClient implements MarketDataFeed {
   constructor(private readonly parts: FeedClientParts) {}
 
   async subscribe(channel: FeedChannel, symbols: readonly string[]): Promise<{ readonly refused: readonly string[] }> {
+    if (this.parts.isElsewhere?.() === true) return { refused: symbols };
     const counts = this.#countsOf(channel);
     const refused: string[] = [];
     const counted: string[] = [];

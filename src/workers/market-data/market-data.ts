@@ -41,6 +41,8 @@ export interface MarketDataParts {
   readonly jitter: () => number;
   /** Slot of the worker that owns the master account, by the ownership table; undefined while nobody does. */
   readonly hubSlot: () => number | undefined;
+  /** Another instance holds the master: only where several share the accounts. */
+  readonly isElsewhere?: () => boolean;
   /** Path of the built threads/main.js. */
   readonly threadsEntry: string;
   /** threads/run-task `runTask`: only a composition root may import it. */

@@ -210,7 +210,9 @@ export class JournaledOrderDesk implements OrderDesk {
     { subject, requestId }: CallContext,
   ): Promise<AccountAnswer> {
     const { accountId, state, reason } = request;
-    await desk.journal.setTradingState({ state, reason, subject, at: this.ports.clock.now() });
+    const at = request.at ?? this.ports.clock.now();
+    await desk.journal.setTradingState({ state, reason, subject, at });
+    if (request.at === undefined) this.ports.tellTradingState?.(accountId, { state, reason, subject, at });
     await this.ports.audit.append({ kind: 'halt', accountId, subject, requestId, facts: { state, reason } });
     return jsonAnswer(200, { account_id: accountId, trading_state: desk.tradingState(), reason });
   }

@@ -1,4 +1,5 @@
 /** What the order desk is built from: its dependencies and its settings, for the composition root and for tests. */
+import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 import type { AuditLog } from '../../kernel/audit/audit-log.js';
 import type { OrdersConfig, RiskConfig } from '../../kernel/config/gateway-config.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
@@ -39,6 +40,8 @@ export interface DeskPorts {
   readonly crash: CrashPoints;
   readonly log: Log;
   readonly meter: Meter;
+  /** A trading state that was set here: whoever owns the account later must know. */
+  readonly tellTradingState?: (accountId: AccountId, state: SharedTradingState) => void;
 }
 
 /** What a reload of the configuration may change while orders are under way. */

@@ -16,6 +16,7 @@ const CALLERS = 4;
 /** Paces the load: at most so many orders a cycle. */
 const ORDERS_A_CYCLE = 60;
 let probes = 0;
+let firstPrice = 1;
 let instances: Instances | undefined;
 
 beforeAll(async () => {
@@ -67,7 +68,7 @@ async function takeOver(accountId: string, from: GatewayProcess, startedAt: numb
           side: 'buy',
           type: 'limit',
           time_in_force: 'day',
-          limit_price: (40 + (probes += 1) / 100).toFixed(2),
+          limit_price: (300 + (probes += 1) / 100).toFixed(2),
         }),
         signal: AbortSignal.timeout(15_000),
       }).catch(() => undefined);
@@ -85,6 +86,9 @@ async function underLoad(fault: string, cycle: () => Promise<number | undefined>
   await eventually(isWhole, 'whole before', 60_000);
   const before = (await all().sent()).length;
   const running = await load();
+  // The book shows a duplicate by its price, so no two loads may share any.
+  running.firstPrice = firstPrice;
+  firstPrice += CYCLES;
   running.start(CALLERS, CYCLES * ORDERS_A_CYCLE);
   for (let n = 0; n < CYCLES; n += 1) {
     const took = await cycle();

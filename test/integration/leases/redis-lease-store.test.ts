@@ -41,6 +41,8 @@ const aBeat = (instanceId: string, over: Partial<LeaseBeat> = {}): LeaseBeat => 
   acquire: [],
   epochFloor: FLOOR,
   epochStep: 1024,
+  halts: [],
+  haltsVersion: 0,
   member: true,
   ...over,
 });
@@ -170,4 +172,18 @@ whenRedis('a store that does not answer in time fails the beat', async () => {
 
   redis?.resume();
   await expect(store.beat(aBeat('a'))).resolves.toBeDefined();
+});
+
+whenRedis('a trading state is told to whoever does not know it, and an older one never replaces a newer', async () => {
+  const store = await aStore('halts');
+  const halted = { state: 'HALTED', reason: 'look', subject: 'ops', at: 1_700_000_000_500 } as const;
+  const before = { ...halted, state: 'ACTIVE', at: halted.at - 1 } as const;
+
+  await store.beat(aBeat('a', { halts: [{ key: '*', state: halted }] }));
+  await store.beat(aBeat('b', { halts: [{ key: '*', state: before }] }));
+  const told = await store.beat(aBeat('c'));
+  const known = await store.beat(aBeat('c', { haltsVersion: told.haltsVersion }));
+
+  expect(told.halts).toEqual([{ key: '*', state: halted }]);
+  expect(known.halts).toEqual([]);
 });

@@ -49,6 +49,8 @@ class MemoryLeaseStore implements LeaseStore {
       this.#last.set(slot, this.#epochs);
     }
     return Promise.resolve({
+      haltsVersion: 0,
+      halts: [],
       members: [...this.#members].map(([instanceId, { url }]) => ({ instanceId, advertiseUrl: url })),
       owners: Array.from({ length: this.slots }, (_, slot) => this.#leases.get(slot)),
       acquired,
@@ -74,6 +76,7 @@ function aKeeper(name: string, store: LeaseStore, clock: ManualClock, hooks: Par
     onRelease: () => Promise.resolve(),
     onRenewed: () => undefined,
     onView: () => undefined,
+    onHalts: () => undefined,
     ...hooks,
   };
   const options = {
