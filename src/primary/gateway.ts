@@ -6,7 +6,6 @@ import type { AuditLog } from '../kernel/audit/audit-log.js';
 import type {
   AccountAnswer,
   AccountRequest,
-  SessionReport,
   SharedTradingState,
   TradingState,
 } from '../kernel/domain/account-request.js';
