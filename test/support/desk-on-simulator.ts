@@ -29,6 +29,8 @@ export interface DeskOnSimulator {
 export interface DeskOnSimulatorOptions {
   readonly orders?: Partial<OrdersConfig>;
   readonly attemptDeadlineMs?: number;
+  /** Before the stream is opened again. */
+  readonly backOffMs?: { readonly min: number; readonly max: number };
   /** Used again by a successor; its own, removed at close, unless given. */
   readonly dataDir?: string;
   readonly slot?: number;
@@ -54,8 +56,8 @@ export async function aDeskOn(simulator: Simulator, options: DeskOnSimulatorOpti
     url: simulator.endpoints.streamTrading,
     openTimeoutMs: 5_000,
     pingIntervalMs: 5_000,
-    backOffMinMs: 50,
-    backOffMaxMs: 500,
+    backOffMinMs: options.backOffMs?.min ?? 50,
+    backOffMaxMs: options.backOffMs?.max ?? 500,
   };
   const session = new BrokerSession(
     { accountId, epoch, keys, stream, budget: { limitPerMinute: 100_000, inFlightMax: 64, waitingMax: 1_000 } },

@@ -27,9 +27,7 @@ export class GapFlow {
   /** Places, fills in parts, cancels, replaces: a few steps, as the random source says. */
   async act(steps: number): Promise<void> {
     for (let step = 0; step < steps; step += 1) {
-      const open = this.simulator.control
-        .orders({ accountId: this.accountId })
-        .filter(({ status }) => status === 'new' || status === 'partially_filled');
+      const open = this.#open();
       const choice = open.length < 3 ? 0 : this.random.below(5);
       const id = open.length === 0 ? '' : this.random.pick(open).id;
       if (choice === 0) {
@@ -41,6 +39,15 @@ export class GapFlow {
       else if (choice === 3) this.#fill(id, '1');
       else this.#fill(id);
     }
+  }
+
+  /** So that one can be filled. */
+  async haveOpenOrder(): Promise<void> {
+    while (this.#open().length === 0) await this.act(1);
+  }
+
+  fillOpenOrder(): void {
+    this.#fill(this.random.pick(this.#open()).id, '1');
   }
 
   /** Every execution and every end of this account once, fills of an order by rising sum. Throws what is wrong. */
@@ -73,6 +80,12 @@ export class GapFlow {
     } catch {
       return false;
     }
+  }
+
+  #open(): ReturnType<Simulator['control']['orders']> {
+    return this.simulator.control
+      .orders({ accountId: this.accountId })
+      .filter(({ status }) => status === 'new' || status === 'partially_filled');
   }
 
   #fill(orderId: string, qty?: string): void {
