@@ -52,7 +52,9 @@ test(
     const random = aRandom(SEED);
     const flow = new GapFlow(simulator, 0, random);
     const told = new Set<unknown>();
-    desk.desk.onOrderEvent(({ data }) => told.add((JSON.parse(data) as { readonly execution_id?: string }).execution_id));
+    desk.desk.onOrderEvent(({ data }) =>
+      told.add((JSON.parse(data) as { readonly execution_id?: string }).execution_id),
+    );
     let losses = 0;
     desk.session.onState((state) => (losses += state === 'degraded' ? 1 : 0));
     const isWhole = (): boolean => desk.session.state() === 'ready' && executions().every((id) => told.has(id));
