@@ -90,7 +90,7 @@ export interface GatewayProcess {
   stop(): Promise<void>;
 }
 
-const START_MS = 60_000;
+const START_MS = 180_000;
 const ALL: readonly Permission[] = ['market_data', 'read', 'trade', 'audit', 'admin'];
 
 /** Build first: `node scripts/build.mjs`. */
