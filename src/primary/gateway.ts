@@ -50,6 +50,7 @@ const COLLECT_MS = 1_000;
 /** A lease that was lost is an event: it is told as long as somebody may be looking. */
 const LOST_SHOWN_MS = 60_000;
 const EXECUTE_MS = 10_000;
+const NOT_TOLD = 'the other instances are not told yet: the store does not answer, or there is none; ask each of them';
 
 export class Gateway {
   #supervisor: Supervisor | undefined;
@@ -80,10 +81,6 @@ export class Gateway {
       void this.execute(message.request, from.slot).then((answer) =>
         from.send({ kind: 'admin-answered', id: message.id, answer }),
       );
-    if (message.kind === 'trading-state') {
-      const { accountId, state, reason, subject, at } = message;
-      this.parts.leases?.share(accountId, { state, reason, subject, at });
-    }
     if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
   }
 
@@ -134,6 +131,8 @@ export class Gateway {
         return this.#reloadAnswer(request.subject);
       case 'trading-state':
         return this.#setAll(request.state, request.reason, request.subject);
+      case 'share-trading-state':
+        return this.#share(request.accountId, request);
       case 'restart':
         await this.#audited(request.subject, { action: 'rolling-restart' });
         void this.supervisor?.rollingRestart();
@@ -145,14 +144,11 @@ export class Gateway {
 
   /** A request to one account, carried out at its owner. */
   async executeAt(request: AccountRequest, subject: string): Promise<AccountAnswer> {
-    const { leases } = this.parts;
-    if (leases !== undefined && request.kind === 'set-trading-state' && this.#isKnown(request.accountId)) {
-      const { state, reason } = request;
-      const at = request.at ?? this.parts.clock.now();
-      if (!leases.isHere(request.accountId)) {
-        leases.share(request.accountId, { state, reason, subject, at });
-        return json({ account_id: request.accountId, trading_state: state, reason, told_to: 'its owner' }, 202);
-      }
+    const { leases, clock } = this.parts;
+    const isElsewhere = leases?.isHere(request.accountId) === false && this.#isKnown(request.accountId);
+    if (isElsewhere && request.kind === 'set-trading-state') {
+      const { accountId, state, reason, at = clock.now() } = request;
+      return this.#share(accountId, { state, reason, subject, at });
     }
     const owner = this.parts.table.ownership().get(request.accountId);
     const worker = owner === undefined ? undefined : this.supervisor?.active().get(owner);
@@ -172,6 +168,13 @@ export class Gateway {
   async putInForce(accountId: AccountId, { state, reason, subject, at }: SharedTradingState): Promise<void> {
     const answer = await this.executeAt({ kind: 'set-trading-state', accountId, state, reason, at }, subject);
     if (answer.kind !== 'answer') throw new GatewayError('REFUSED', { code: answer.problem.code });
+  }
+
+  /** Tells the others of it. A state that only some know of is never called done. */
+  async #share(accountId: AccountId, { state, reason, subject, at }: SharedTradingState): Promise<AccountAnswer> {
+    const told = await this.parts.leases?.share(accountId, { state, reason, subject, at });
+    if (told === true) return json({ account_id: accountId, trading_state: state, reason, instances_told: true }, 202);
+    return problem('account-unavailable', NOT_TOLD);
   }
 
   async #reloadAnswer(subject: string): Promise<AccountAnswer> {
@@ -207,9 +210,9 @@ export class Gateway {
 
   async #setAll(state: TradingState, reason: string, subject: string): Promise<AccountAnswer> {
     await this.#audited(subject, { action: 'trading-state', state, reason });
-    const at = this.parts.clock.now();
-    const { leases } = this.parts;
-    leases?.share('*', { state, reason, subject, at });
+    const { leases, clock } = this.parts;
+    const at = clock.now();
+    const telling = leases?.share('*', { state, reason, subject, at });
     const accountIds = this.reloader.grants.config.tradingAccounts
       .map(({ accountId }) => accountId)
       .filter((accountId) => leases?.isHere(accountId) ?? true);
@@ -223,7 +226,10 @@ export class Gateway {
     );
     const failed = accountIds.filter((_, index) => answers[index]?.kind !== 'answer');
     if (failed.length > 0) return problem('account-unavailable', `not set for ${failed.slice(0, 20).join(', ')}`);
-    return json({ state, accounts: accountIds.length });
+    const told = await telling;
+    if (told === false)
+      return problem('account-unavailable', `in force for the ${accountIds.length} accounts here; ${NOT_TOLD}`);
+    return json({ state, accounts: accountIds.length, ...(told !== undefined && { instances_told: told }) });
   }
 
   /** What the alerts are judged by. */

@@ -17,7 +17,7 @@ import type {
 } from '../../src/workers/accounts/account-session.js';
 import { noCrash } from '../../src/workers/orders/crash-points.js';
 import { JournaledOrderDesk } from '../../src/workers/orders/journaled-order-desk.js';
-import type { Mark } from '../../src/workers/orders/ports.js';
+import type { DeskPorts, Mark } from '../../src/workers/orders/ports.js';
 import { ManualClock } from './manual-clock.js';
 
 export const ACCOUNT = 'account_001' as AccountId;
@@ -183,6 +183,7 @@ export interface DeskFixtureOptions {
   readonly orders?: Partial<OrdersConfig>;
   readonly risk?: RiskRules;
   readonly marks?: Readonly<Record<string, Mark>>;
+  readonly tellTradingState?: DeskPorts['tellTradingState'];
 }
 
 export class DeskFixture {
@@ -208,6 +209,7 @@ export class DeskFixture {
         crash: noCrash,
         log: silentLog,
         meter: silentMeter,
+        ...(options.tellTradingState !== undefined && { tellTradingState: options.tellTradingState }),
       },
       {
         orders: {

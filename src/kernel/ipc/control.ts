@@ -84,8 +84,6 @@ export type WorkerMessage =
   | { readonly kind: 'drained' }
   /** An admin route that only the primary can carry out was called on a worker. */
   | { readonly kind: 'admin'; readonly id: number; readonly request: AdminRequest }
-  /** Set at this worker: the other instances must know, and whoever owns the account later. */
-  | ({ readonly kind: 'trading-state'; readonly accountId: AccountId } & SharedTradingState)
   /** kernel/telemetry MetricFamily[]: everything this process has counted. */
   | { readonly kind: 'metrics'; readonly families: unknown }
   /** The worker cannot start and says why before it ends: a port in use, a journal that is locked. */
@@ -112,7 +110,9 @@ export type AdminRequest =
       readonly state: TradingState;
       readonly reason: string;
       readonly subject: string;
-    };
+    }
+  /** Set at a worker and in force there: the other instances must know, and whoever owns the account later. */
+  | ({ readonly action: 'share-trading-state'; readonly accountId: AccountId } & SharedTradingState);
 
 /** A worker's part of `/pool`. */
 export interface WorkerReport {

@@ -66,7 +66,10 @@ for _, halt in ipairs(args.halts) do
   local known = redis.call('HGET', KEYS[6], halt.key)
   if not known or cjson.decode(known).at <= halt.state.at then
     redis.call('HSET', KEYS[6], halt.key, cjson.encode(halt.state))
-    redis.call('HINCRBY', KEYS[6], '.version', 1)
+    -- Begins with the time: a store that lost its memory never counts up to a version that was seen before.
+    if redis.call('HSETNX', KEYS[6], '.version', string.format('%.0f', now)) == 0 then
+      redis.call('HINCRBY', KEYS[6], '.version', 1)
+    end
     changed = true
   end
 end

@@ -40,6 +40,9 @@ export interface InstanceLeasesParts {
 /** Past this the gateway says ready without its share: orders are refused for what nobody holds. */
 const SETTLE_MS = 15_000;
 const LOOK_MS = 50;
+/** A beat may time out once before the store has a trading state. */
+const TOLD_WITHIN_MS = 2_000;
+const ENFORCE_AGAIN_MS = 200;
 /** Survives JSON, which Infinity does not. */
 const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 
@@ -85,22 +88,37 @@ export class InstanceLeases implements LeaseListener {
     });
   }
 
-  /** Set at this instance and in force here; `*` is every account. The others are told, and so is a later owner. */
-  share(key: AccountId | '*', state: SharedTradingState): void {
-    if (key === '*') for (const accountId of this.parts.table().ownership().keys()) this.#note(accountId, state.at);
-    else this.#note(key, state.at);
-    this.#keeper?.share(key, state);
+  /**
+   * Set at this instance; `*` is every account. The others are told, and so is a later owner.
+   * @returns false when the store has not taken it in time. It is told as soon as the store answers.
+   */
+  async share(key: AccountId | '*', state: SharedTradingState): Promise<boolean> {
+    const keys = key === '*' ? this.parts.table().ownership().keys() : [key];
+    if (key === '*' || this.isHere(key)) for (const accountId of keys) this.#note(accountId, state.at);
+    if (this.#keeper === undefined) return false;
+    const limit = new AbortController();
+    const late = this.parts.clock.sleep(TOLD_WITHIN_MS, limit.signal).then(() => false);
+    const told = this.#keeper.share(key, state).then(() => true);
+    return Promise.race([told, late]).finally(() => limit.abort());
   }
 
   onHalts(halts: ReadonlyMap<string, SharedTradingState>): void {
     this.#halts = halts;
-    for (const accountId of this.parts.table().ownership().keys()) {
+    this.#enforce();
+  }
+
+  /** Again and again until it is in force: a worker that is being replaced refuses at first. */
+  #enforce(): void {
+    const { clock, log, setTradingState, table } = this.parts;
+    if (this.#stop.signal.aborted) return;
+    for (const accountId of table().ownership().keys()) {
       const trading = accountId === MASTER_ACCOUNT_ID ? undefined : this.#tradingOf(accountId);
       if (trading === undefined || trading.at <= (this.#inForceSince.get(accountId) ?? 0)) continue;
       this.#note(accountId, trading.at);
-      this.parts.setTradingState(accountId, trading).catch((cause: unknown) => {
+      setTradingState(accountId, trading).catch((cause: unknown) => {
         this.#inForceSince.delete(accountId);
-        this.parts.log.error({ accountId, cause }, 'a trading state of another instance is not in force yet');
+        log.warn({ accountId, cause }, 'a trading state of another instance is not in force yet');
+        clock.after(ENFORCE_AGAIN_MS, () => this.#enforce());
       });
     }
   }

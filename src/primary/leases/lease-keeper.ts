@@ -51,6 +51,12 @@ export interface LeaseListener {
   onView(members: readonly Member[], owners: LeaseView['owners']): void;
 }
 
+interface Unshared {
+  readonly state: SharedTradingState;
+  /** Called when the store has it. */
+  readonly told: readonly (() => void)[];
+}
+
 export class LeaseKeeper {
   private readonly clock: Clock;
   private readonly log: Log;
@@ -70,7 +76,7 @@ export class LeaseKeeper {
   #lastGoodBeatMs = 0;
   #wallLeadMs = 0;
   readonly #halts = new Map<string, SharedTradingState>();
-  readonly #unshared = new Map<string, SharedTradingState>();
+  readonly #unshared = new Map<string, Unshared>();
   #haltsVersion = 0;
 
   constructor(
@@ -115,6 +121,8 @@ export class LeaseKeeper {
     let lastTurn = this.clock.monotonicMs();
     let lastWall = this.clock.now();
     while (!signal.aborted) {
+      // Whoever wakes it during the beat means the next one.
+      this.#nap = new AbortController();
       const turn = this.clock.monotonicMs();
       const wall = this.clock.now();
       if (this.#hasSlept(turn - lastTurn, wall - lastWall)) this.#lapse('the machine slept');
@@ -122,16 +130,20 @@ export class LeaseKeeper {
       this.#noteLapse();
       lastTurn = this.clock.monotonicMs();
       lastWall = this.clock.now();
-      this.#nap = new AbortController();
       await this.clock.sleep(this.#nextWaitMs(turn), AbortSignal.any([signal, this.#nap.signal]));
     }
   }
 
-  /** Told to the others with the next good beat, which is due now. */
-  share(key: string, state: SharedTradingState): void {
-    this.#halts.set(key, state);
-    this.#unshared.set(key, state);
-    this.wake();
+  /**
+   * Told to the others with the next good beat, which is due now. Resolves when the store has it. What is set later
+   * counts, also where this machine's clock is behind the one that set the last state.
+   */
+  share(key: string, state: SharedTradingState): Promise<void> {
+    const at = Math.max(state.at, this.#newestOf(key) + 1);
+    return new Promise((resolve) => {
+      this.#toShare(key, { ...state, at }, [resolve]);
+      this.wake();
+    });
   }
 
   /** The next beat is due now. */
@@ -170,8 +182,8 @@ export class LeaseKeeper {
       return;
     }
     this.#wallLeadMs = wallLeadMs;
-    for (const { key, state } of beat.halts) if (this.#unshared.get(key) === state) this.#unshared.delete(key);
     this.#apply(view, sentAt, beat.release);
+    for (const { key, state } of beat.halts) this.#shared(key, state);
   }
 
   #compose(): LeaseBeat | undefined {
@@ -187,7 +199,7 @@ export class LeaseKeeper {
       instanceId: this.options.instanceId,
       advertiseUrl: this.options.advertiseUrl,
       ttlMs: this.options.ttlMs,
-      halts: [...this.#unshared].map(([key, state]) => ({ key, state })),
+      halts: [...this.#unshared].map(([key, { state }]) => ({ key, state })),
       haltsVersion: this.#haltsVersion,
       member: !this.#leaving,
       release,
@@ -242,13 +254,32 @@ export class LeaseKeeper {
   }
 
   #noteHalts({ haltsVersion, halts }: LeaseView): void {
-    // A store that lost its memory is told again: a halt must not end with it.
-    if (haltsVersion < this.#haltsVersion) for (const [key, state] of this.#halts) this.#unshared.set(key, state);
+    if (haltsVersion === this.#haltsVersion) return;
     this.#haltsVersion = haltsVersion;
-    for (const { key, state } of halts) {
-      if (state.at >= (this.#halts.get(key)?.at ?? 0)) this.#halts.set(key, state);
-    }
-    if (halts.length > 0) this.listener.onHalts(this.#halts);
+    const told = new Map(halts.map(({ key, state }) => [key, state]));
+    for (const [key, state] of told) if (state.at >= (this.#halts.get(key)?.at ?? 0)) this.#halts.set(key, state);
+    // A store that lost its memory is told again: a halt must not end with it.
+    for (const [key, state] of this.#halts) if (state.at > (told.get(key)?.at ?? 0)) this.#toShare(key, state, []);
+    this.listener.onHalts(this.#halts);
+  }
+
+  /** Of two that wait for one key the newer is told, and both are heard of. */
+  #toShare(key: string, state: SharedTradingState, told: readonly (() => void)[]): void {
+    this.#halts.set(key, state);
+    this.#unshared.set(key, { state, told: [...(this.#unshared.get(key)?.told ?? []), ...told] });
+  }
+
+  #shared(key: string, state: SharedTradingState): void {
+    const waiting = this.#unshared.get(key);
+    if (waiting?.state !== state) return;
+    this.#unshared.delete(key);
+    for (const tell of waiting.told) tell();
+  }
+
+  /** When what counts for the key now was set: a state of all overrules one of an account, and the other way round. */
+  #newestOf(key: string): number {
+    const rivals = key === '*' ? [...this.#halts.values()] : [this.#halts.get(key), this.#halts.get('*')];
+    return Math.max(0, ...rivals.map((state) => state?.at ?? 0));
   }
 
   #noteOwners(): void {

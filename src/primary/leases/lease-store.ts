@@ -48,7 +48,7 @@ export interface LeaseView {
   readonly members: readonly Member[];
   /** Index is the slot; undefined where nobody holds it. */
   readonly owners: readonly (SlotOwner | undefined)[];
-  /** Falls when the store has lost its memory. */
+  /** Another one after each change, and after the store has lost its memory. */
   readonly haltsVersion: number;
   /** All of them, when the version is another than the asker's. */
   readonly halts: readonly SharedHalt[];

@@ -99,13 +99,12 @@ export class OwnedAccounts {
     try {
       const session = trading.session(grant);
       session.onState(() => this.#publish(session));
-      await trading.desk.adopt(session);
+      await trading.desk.adopt(session, grant.trading);
       if (this.#grants.get(grant.accountId) !== grant) {
         await trading.release(grant.accountId, 0);
         await session.close();
         return;
       }
-      await this.#putInForce(grant);
       const elsewhere = await this.#toldElsewhere(grant);
       local.admit(session);
       session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
@@ -116,15 +115,6 @@ export class OwnedAccounts {
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
     }
-  }
-
-  /** A halt outlives the instance where it was set: it is in force before anybody is answered. */
-  async #putInForce({ accountId, trading: shared }: AccountGrant): Promise<void> {
-    const { desk } = this.parts.trading;
-    if (shared === undefined || desk.tradingState(accountId) === shared.state) return;
-    const { state, reason, subject, at } = shared;
-    const context = { requestId: `shared-${at}`, subject, budgetMs: SHARED_EVENTS_MS };
-    await desk.execute({ kind: 'set-trading-state', accountId, state, reason, at }, context);
   }
 
   /** Without it gap repair may tell again what another instance told: never less. */

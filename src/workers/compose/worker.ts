@@ -101,7 +101,8 @@ export class WorkerParts {
     const fence = new GrantFence(clock);
     if (start.instances !== undefined) fence.renew(start.instances.lease);
     const instances = new InstanceMap(start.instances?.view);
-    const tellTradingState = instances.isAlone ? undefined : tellerOf(env);
+    const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
+    const tellTradingState = instances.isAlone ? undefined : tellerOf(admin);
     const base = { config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash };
     const trading = await Trading.open({ ...base, tellTradingState });
     const { desk } = trading;
@@ -116,7 +117,6 @@ export class WorkerParts {
     const others = await openShared(config, instances, env);
     const events = new MeshOrderEvents({ mesh, desk, local, ...known, clock, ...others });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
-    const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
     const jitter = (): number => systemEntropy.next();
     const ownedParts = { config, fence, trading, marketData, local, reports, clock, log, jitter };
     const owned = new OwnedAccounts({ ...ownedParts, ...others });
@@ -248,8 +248,11 @@ export class WorkerParts {
 }
 
 /** The other instances hear of it through the primary. */
-function tellerOf({ send }: WorkerEnvironment): NonNullable<DeskPorts['tellTradingState']> {
-  return (accountId, state) => send({ kind: 'trading-state', accountId, ...state });
+function tellerOf(admin: PrimaryAdminDoor): NonNullable<DeskPorts['tellTradingState']> {
+  return async (accountId, state) => {
+    const answer = await admin.execute({ action: 'share-trading-state', accountId, ...state });
+    return answer.kind === 'answer';
+  };
 }
 
 function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {

@@ -1,8 +1,14 @@
 /** The order desk of a worker: one account desk an account, and what they share. */
-import type { AccountAnswer, CallContext, TradingState } from '../../kernel/domain/account-request.js';
+import type {
+  AccountAnswer,
+  CallContext,
+  SharedTradingState,
+  TradingState,
+} from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import type { EventPosition, OrderEvent, ResumedEvents } from '../../kernel/domain/order-event.js';
+import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { AccountSession } from '../accounts/account-session.js';
 import { AccountDesk, type DeskShared } from './account-desk.js';
 import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
@@ -65,8 +71,8 @@ export class JournaledOrderDesk implements OrderDesk {
     this.#stopPruning = this.#pruneEvery();
   }
 
-  async adopt(session: AccountSession): Promise<void> {
-    await this.#tryAdopt(session, new HeardMeanwhile(session));
+  async adopt(session: AccountSession, shared?: SharedTradingState): Promise<void> {
+    await this.#tryAdopt(session, new HeardMeanwhile(session), shared);
   }
 
   async release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void> {
@@ -156,12 +162,14 @@ export class JournaledOrderDesk implements OrderDesk {
   }
 
   /** A journal that does not answer, or is damaged, keeps the account from trading until it can be read and written. */
-  async #tryAdopt(session: AccountSession, heard: HeardMeanwhile): Promise<void> {
+  async #tryAdopt(session: AccountSession, heard: HeardMeanwhile, shared?: SharedTradingState): Promise<void> {
     const { accountId, epoch } = session;
     const reason = new Adoption(session);
     this.#adoptions.set(accountId, reason);
     try {
-      const desk = new AccountDesk(session, await this.ports.journal.adopt(accountId, epoch), this.#shared);
+      const journal = await this.ports.journal.adopt(accountId, epoch);
+      await this.#agree(accountId, journal, shared);
+      const desk = new AccountDesk(session, journal, this.#shared);
       const open = desk.scan();
       if (this.#adoptions.get(accountId) !== reason) {
         heard.stop();
@@ -176,10 +184,26 @@ export class JournaledOrderDesk implements OrderDesk {
       this.ports.meter.count('opitios_orders_accounts_refused_total');
       this.ports.log.error({ accountId, epoch, cause }, 'account may not trade');
       this.ports.clock.after(ADOPT_RETRY_MS, () => {
-        if (this.#adoptions.get(accountId) === reason) void this.#tryAdopt(session, heard);
+        if (this.#adoptions.get(accountId) === reason) void this.#tryAdopt(session, heard, shared);
         else heard.stop();
       });
     }
+  }
+
+  /** A trading state outlives the instance where it was set: the newer of this disk's and the shared one is in force. */
+  async #agree(accountId: AccountId, journal: AccountJournal, shared: SharedTradingState | undefined): Promise<void> {
+    const own = journal.tradingState();
+    if (own !== undefined && own.at > (shared?.at ?? 0)) void this.ports.tellTradingState?.(accountId, own);
+    if (shared === undefined || shared.at <= (own?.at ?? 0)) return;
+    await journal.setTradingState(shared);
+    const { state, reason, subject, at } = shared;
+    await this.ports.audit.append({
+      kind: 'halt',
+      accountId,
+      subject,
+      requestId: `shared-${at}`,
+      facts: { state, reason },
+    });
   }
 
   #dispatch(
@@ -212,9 +236,15 @@ export class JournaledOrderDesk implements OrderDesk {
     const { accountId, state, reason } = request;
     const at = request.at ?? this.ports.clock.now();
     await desk.journal.setTradingState({ state, reason, subject, at });
-    if (request.at === undefined) this.ports.tellTradingState?.(accountId, { state, reason, subject, at });
+    const told =
+      request.at === undefined && (await this.ports.tellTradingState?.(accountId, { state, reason, subject, at }));
     await this.ports.audit.append({ kind: 'halt', accountId, subject, requestId, facts: { state, reason } });
-    return jsonAnswer(200, { account_id: accountId, trading_state: desk.tradingState(), reason });
+    return jsonAnswer(200, {
+      account_id: accountId,
+      trading_state: desk.tradingState(),
+      reason,
+      ...(typeof told === 'boolean' && request.at === undefined && { instances_told: told }),
+    });
   }
 
   async #readAudit(

@@ -1,5 +1,11 @@
 /** The order desk as the router sees it: one intent of one account in, one truthful answer out. */
-import type { AccountAnswer, AccountRequest, CallContext, TradingState } from '../../kernel/domain/account-request.js';
+import type {
+  AccountAnswer,
+  AccountRequest,
+  CallContext,
+  SharedTradingState,
+  TradingState,
+} from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { EventPosition, OrderEvent, ResumedEvents } from '../../kernel/domain/order-event.js';
 import type { AccountSession } from '../accounts/account-session.js';
@@ -8,8 +14,11 @@ import type { AccountSession } from '../accounts/account-session.js';
 export type DeskRequest = Exclude<AccountRequest, { readonly kind: 'read' | 'describe' }>;
 
 export interface OrderDesk {
-  /** Recovers the account's open intents, then admits orders (RELIABILITY 2.5). */
-  adopt(session: AccountSession): Promise<void>;
+  /**
+   * Recovers the account's open intents, then admits orders (RELIABILITY 2.5).
+   * @param shared the newest trading state that any instance knows of: in force before the first order
+   */
+  adopt(session: AccountSession, shared?: SharedTradingState): Promise<void>;
   /** Finishes what is in flight, then lets go of the account's journal. */
   release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void>;
   /** Never rejects for an expected reason: refusals are problems. */

@@ -40,8 +40,8 @@ export interface DeskPorts {
   readonly crash: CrashPoints;
   readonly log: Log;
   readonly meter: Meter;
-  /** A trading state that was set here: whoever owns the account later must know. */
-  readonly tellTradingState?: (accountId: AccountId, state: SharedTradingState) => void;
+  /** A trading state that was set here: whoever owns the account later must know. False when it could not be told yet. */
+  readonly tellTradingState?: (accountId: AccountId, state: SharedTradingState) => Promise<boolean>;
 }
 
 /** What a reload of the configuration may change while orders are under way. */

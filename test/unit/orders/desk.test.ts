@@ -173,6 +173,47 @@ test('halted, an account sends no order, still cancels, and stays halted after a
   expect(after.desk.tradingState(ACCOUNT)).toBe('HALTED');
 });
 
+test('a shared halt is in force before the first order, and a newer state of this disk is told to the others', async () => {
+  const told: unknown[] = [];
+  const tellTradingState = (...state: unknown[]): Promise<boolean> => Promise.resolve(told.push(state) > 0);
+  const fixture = new DeskFixture({ tellTradingState });
+  const halted = { state: 'HALTED', reason: 'elsewhere', subject: 'ops', at: fixture.clock.now() + 5 } as const;
+  await fixture.desk.adopt(new ScriptedSession(taking), halted);
+  const refused = await fixture.submit(anOrder());
+
+  const after = new DeskFixture({ store: fixture.store, tellTradingState });
+  await after.desk.adopt(new ScriptedSession(taking, 2), { ...halted, state: 'ACTIVE', at: halted.at - 1 });
+
+  expect(statusOf(refused)).toBe('trading-halted');
+  expect(after.desk.tradingState(ACCOUNT)).toBe('HALTED');
+  expect(told).toEqual([[ACCOUNT, halted]]);
+});
+
+test('a shared halt that cannot be kept lets the account trade nothing', async () => {
+  const fixture = new DeskFixture();
+  const halted = { state: 'HALTED', reason: 'elsewhere', subject: 'ops', at: fixture.clock.now() + 5 } as const;
+  fixture.audit.refuses = true;
+  await fixture.desk.adopt(new ScriptedSession(taking), halted);
+  const before = await fixture.submit(anOrder());
+  fixture.audit.refuses = false;
+  await fixture.clock.advance(60_000);
+  const after = await fixture.submit(anOrder());
+
+  expect(statusOf(before)).toBe('order-not-sent');
+  expect(statusOf(after)).toBe('trading-halted');
+});
+
+test('who sets a trading state is told whether the other instances know of it', async () => {
+  const fixture = new DeskFixture({ tellTradingState: () => Promise.resolve(false) });
+  await fixture.desk.adopt(new ScriptedSession(taking));
+  const answer = await fixture.desk.execute(
+    { kind: 'set-trading-state', accountId: ACCOUNT, state: 'HALTED', reason: 'test' },
+    aContext(),
+  );
+
+  expect(bodyOf(answer)).toMatchObject({ trading_state: 'HALTED', instances_told: false });
+});
+
 test('reducing, an account sells what it holds and buys nothing', async () => {
   const { fixture, session } = await adopted();
   session.positions_.set('AAPL', { symbol: 'AAPL', qty: '2' });

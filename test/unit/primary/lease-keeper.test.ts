@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { SharedTradingState } from '../../../src/kernel/domain/account-request.js';
 import { silentLog } from '../../../src/kernel/runtime/log.js';
 import { LeaseKeeper, type LeaseListener } from '../../../src/primary/leases/lease-keeper.js';
 import type { LeaseBeat, LeaseStore, LeaseView, SlotOwner } from '../../../src/primary/leases/lease-store.js';
@@ -11,6 +12,8 @@ class MemoryLeaseStore implements LeaseStore {
   readonly #clean = new Set<number>();
   readonly #last = new Map<number, number>();
   #epochs = 0;
+  #halts = new Map<string, SharedTradingState>();
+  #haltsVersion = 0;
   away = false;
 
   constructor(
@@ -48,13 +51,24 @@ class MemoryLeaseStore implements LeaseStore {
       acquired.push({ slot, epoch: this.#epochs, before } as const);
       this.#last.set(slot, this.#epochs);
     }
+    for (const { key, state } of beat.halts) {
+      if ((this.#halts.get(key)?.at ?? 0) > state.at) continue;
+      this.#halts.set(key, state);
+      this.#haltsVersion = Math.max(now, this.#haltsVersion + 1);
+    }
+    const isNews = beat.haltsVersion !== this.#haltsVersion;
     return Promise.resolve({
-      haltsVersion: 0,
-      halts: [],
+      haltsVersion: this.#haltsVersion,
+      halts: isNews ? [...this.#halts].map(([key, state]) => ({ key, state })) : [],
       members: [...this.#members].map(([instanceId, { url }]) => ({ instanceId, advertiseUrl: url })),
       owners: Array.from({ length: this.slots }, (_, slot) => this.#leases.get(slot)),
       acquired,
     });
+  }
+
+  loseHalts(): void {
+    this.#halts = new Map();
+    this.#haltsVersion = 0;
   }
 
   onNudge(): void {
@@ -236,4 +250,68 @@ test('a process that was stopped past its lease loses it before it does anything
   await clock.advance(10_000);
 
   expect(renewed).toBeLessThan(clock.monotonicMs());
+});
+
+const aState = (state: SharedTradingState['state'], at: number): SharedTradingState => ({
+  ...{ state, reason: 'look', subject: 'ops', at },
+});
+
+/** Two keepers of one store, and the trading states that the second one has heard of. */
+async function told() {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  let heard: ReadonlyMap<string, SharedTradingState> = new Map();
+  const a = aKeeper('a', store, clock);
+  const b = aKeeper('b', store, clock, { onHalts: (halts) => (heard = halts) });
+  await clock.advance(2_000);
+  const end = (): void => [a, b].forEach(({ stop }) => stop.abort());
+  return { clock, store, a, b, end, stateOf: (key: string) => heard.get(key)?.state };
+}
+
+test('a trading state is shared when the store has it, and not before', async () => {
+  const { clock, store, a, end, stateOf } = await told();
+  let isShared = false;
+  store.away = true;
+  void a.keeper.share('account_001', aState('HALTED', 5)).then(() => (isShared = true));
+  await clock.advance(2_000);
+  expect(isShared).toBe(false);
+
+  store.away = false;
+  await clock.advance(3_000);
+
+  expect(isShared).toBe(true);
+  expect(stateOf('account_001')).toBe('HALTED');
+  end();
+});
+
+test('what is set later counts, also at an instance whose clock is behind', async () => {
+  const { clock, a, b, end, stateOf } = await told();
+  void a.keeper.share('*', aState('ACTIVE', 9_000_000));
+  await clock.advance(2_000);
+
+  void b.keeper.share('account_001', aState('HALTED', 1_000));
+  await clock.advance(2_000);
+  void b.keeper.share('*', aState('HALTED', 2_000));
+  await clock.advance(2_000);
+
+  expect(stateOf('account_001')).toBe('HALTED');
+  expect(stateOf('*')).toBe('HALTED');
+  end();
+});
+
+test('a store that has lost its memory is told the trading states again', async () => {
+  const { clock, store, a, b, end } = await told();
+  void a.keeper.share('*', aState('HALTED', 5));
+  await clock.advance(2_000);
+  store.loseHalts();
+  await clock.advance(2_000);
+  let heard: ReadonlyMap<string, SharedTradingState> = new Map();
+  const c = aKeeper('c', store, clock, { onHalts: (halts) => (heard = halts) });
+  a.stop.abort();
+  await clock.advance(2_000);
+
+  expect(heard.get('*')).toMatchObject({ state: 'HALTED', reason: 'look' });
+  b.stop.abort();
+  c.stop.abort();
+  end();
 });
