@@ -24,6 +24,15 @@ export interface StatusDocument {
     readonly threads: number;
     readonly accounts: Readonly<Record<string, number>>;
   }[];
+  /** Only where several instances share the accounts. Ages in milliseconds; null where leases are pinned. */
+  readonly leases?: {
+    readonly mode: string;
+    readonly valid_for_ms: number | null;
+    readonly last_renewed_age_ms: number | null;
+    readonly members: readonly { readonly instance_id: string; readonly url: string; readonly slots: number }[];
+    readonly slots: readonly { readonly slot: number; readonly epoch: number }[];
+    readonly unowned_slots: number;
+  };
   /** Nobody speaks for them now. */
   readonly accounts_waiting: number;
   readonly accounts: readonly {
@@ -79,6 +88,7 @@ export function statusLines(status: StatusDocument, screen: Screen): readonly st
   add(workerHead ?? '', bold);
   workerRows.forEach((row, index) => add(row, status.workers[index]?.state === 'ready' ? plain : bad));
   add('');
+  addInstances(status, add, { bold, bad });
   const parts = status.latency.parts.map((one) => [one.part, one.requests, one.p50_ms ?? '-', one.p99_ms ?? '-']);
   const [latencyHead, ...latencyRows] = table(
     [`LAST ${status.latency.window_s} s`, 'REQUESTS', 'P50 ms', 'P99 ms'],
@@ -98,6 +108,34 @@ export function statusLines(status: StatusDocument, screen: Screen): readonly st
   add('');
   addAccounts(status, { screen, lines, add, bold, bad });
   return lines;
+}
+
+function addInstances(
+  { instance_id: self, leases }: StatusDocument,
+  add: (text: string, paint?: Paint) => void,
+  { bold, bad }: { readonly bold: Paint; readonly bad: Paint },
+): void {
+  if (leases === undefined) return;
+  const [head, ...rows] = table(
+    ['INSTANCE', 'SLOTS', 'ADDRESS'],
+    leases.members.map((one) => [
+      one.instance_id === self ? `${one.instance_id} *` : one.instance_id,
+      one.slots,
+      one.url,
+    ]),
+  );
+  add(head ?? '', bold);
+  for (const row of rows) add(row);
+  const { slots, unowned_slots: unowned, valid_for_ms: validMs } = leases;
+  const highest = slots.reduce((most, { epoch }) => Math.max(most, epoch), 0);
+  const held = `leases   ${slots.length} slots held   highest epoch ${highest}`;
+  if (validMs === null) add(`${held}   ${leases.mode}`);
+  else {
+    const age = leases.last_renewed_age_ms === null ? 'never' : `${leases.last_renewed_age_ms} ms ago`;
+    add(`${held}   renewed ${age}   valid for ${validMs} ms`, validMs > 0 ? plain : bad);
+  }
+  if (unowned > 0) add(`! ${unowned} slots are held by nobody`, bad);
+  add('');
 }
 
 function addAccounts(

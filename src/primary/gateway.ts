@@ -111,6 +111,7 @@ export class Gateway {
     }
     for (const state of ['connecting', 'ready', 'degraded', 'reconciling', 'halted', 'failed'])
       meter.gauge('opitios_accounts', byState[state] ?? 0, { state });
+    this.parts.leases?.gauge();
     const workers = [...(this.supervisor?.active().values() ?? [])];
     for (const state of ['starting', 'ready', 'leaving'] as const)
       meter.gauge('opitios_workers', workers.filter(({ phase }) => phase === state).length, { state });

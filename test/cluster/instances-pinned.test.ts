@@ -8,6 +8,7 @@ import { OrderLoad } from '../support/order-load.js';
 import { callerOf } from '../support/gateway-orders.js';
 import { hasRedis } from '../support/redis-process.js';
 
+const ORDER = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '1.00' };
 const whenRedis = hasRedis() ? test : test.skip;
 
 whenRedis(
@@ -54,6 +55,12 @@ whenRedis(
       expect(verdict.duplicates).toEqual([]);
       expect(verdict.lost).toEqual([]);
       expect(verdict.lies).toEqual([]);
+      const answers = [
+        await twin('POST', '/admin/halt', { reason: 'a test' }),
+        await twin('POST', '/accounts/account_001/orders/stocks', ORDER),
+      ];
+      expect(answers.map(({ json }) => json['code'])).toEqual(['account-unavailable', 'trading-halted']);
+      expect(answers[0]?.json['detail']).toContain('the other instances are not told');
       // Both did send: otherwise this proves nothing.
       expect((await instances.sent()).length).toBeGreaterThan(40);
     } finally {

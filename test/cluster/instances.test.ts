@@ -46,6 +46,13 @@ whenRedis('every account is held by exactly one instance, and each instance hold
 
   expect(pools.map(({ leases }) => leases?.slots.length)).toEqual([32, 32]);
   expect(pools.map(({ leases }) => leases?.members.length)).toEqual([2, 2]);
+  const metrics = await (await fetch(`${gateways[0]?.adminUrl ?? ''}/metrics`)).text();
+  expect(metrics).toMatch(/^opitios_instances(\{\})? 2$/m);
+  expect(metrics).toMatch(/^opitios_lease_slots_held(\{\})? 32$/m);
+  expect(metrics).toMatch(/^opitios_lease_age_seconds(\{\})? \d/m);
+  const epochs = pools[0]?.leases?.slots.map(({ epoch }) => epoch) ?? [];
+  const [, epoch] = /^opitios_lease_epoch(?:\{\})? (.+)$/m.exec(metrics) ?? [];
+  expect(Number(epoch)).toBe(Math.max(...epochs));
 });
 
 whenRedis('any account is read and traded through any instance, and each order is sent once', async () => {

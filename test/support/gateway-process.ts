@@ -51,7 +51,12 @@ export interface PoolWorker {
 export interface Pool {
   readonly ready: boolean;
   readonly workers: readonly PoolWorker[];
-  readonly accounts: readonly { readonly account_id: string; readonly state: string; readonly owner: number }[];
+  readonly accounts: readonly {
+    readonly account_id: string;
+    readonly state: string;
+    readonly trading_state: string;
+    readonly owner: number;
+  }[];
   /** Only where several instances share the accounts. */
   readonly leases?: {
     readonly valid_for_ms: number;

@@ -195,6 +195,21 @@ export class InstanceLeases implements LeaseListener {
     };
   }
 
+  /** Right before they are read: a lease's age changes by itself. */
+  gauge(): void {
+    const { clock, meter } = this.parts;
+    const now = clock.monotonicMs();
+    const owners = this.#view.owners;
+    meter.gauge('opitios_instances', this.#view.members.length);
+    meter.gauge('opitios_lease_slots_held', this.#leases.size);
+    meter.gauge('opitios_lease_slots_unowned', owners.filter((owner) => owner === null).length);
+    meter.gauge('opitios_lease_epoch', Math.max(0, ...[...this.#leases.values()].map(({ epoch }) => epoch)));
+    const keeper = this.#keeper;
+    if (keeper === undefined) return;
+    meter.gauge('opitios_lease_valid_seconds', Math.max(0, keeper.validUntilMs - now) / 1_000);
+    if (keeper.lastGoodBeatMs > 0) meter.gauge('opitios_lease_age_seconds', (now - keeper.lastGoodBeatMs) / 1_000);
+  }
+
   onAcquired(acquired: readonly AcquiredSlot[]): void {
     for (const { slot, epoch, cleanAtMs } of acquired) this.#leases.set(slot, { slot, epoch, cleanAtMs });
     this.parts.log.info({ slots: acquired.length }, 'leases acquired');
@@ -220,10 +235,6 @@ export class InstanceLeases implements LeaseListener {
   onRenewed(validUntilMs: number, wallLeadMs: number, held: ReadonlyMap<number, number>): void {
     this.#word = { validUntilMs, wallLeadMs, held: [...held] };
     this.parts.supervisor()?.broadcast({ kind: 'lease', ...this.#word });
-    const { clock, meter } = this.parts;
-    if (!this.#isPinned)
-      meter.gauge('opitios_lease_valid_seconds', Math.max(0, validUntilMs - clock.monotonicMs()) / 1_000);
-    meter.gauge('opitios_lease_slots_held', held.size);
   }
 
   onView(members: readonly Member[], owners: LeaseView['owners']): void {
@@ -234,7 +245,6 @@ export class InstanceLeases implements LeaseListener {
     };
     if (JSON.stringify(view) === JSON.stringify(this.#view)) return;
     this.#view = view;
-    this.parts.meter.gauge('opitios_instances', members.length);
     this.parts.supervisor()?.broadcast({ kind: 'instances', view });
   }
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { slotOf } from '../../../src/kernel/ipc/instances.js';
 import { EPOCHS_A_LEASE } from '../../../src/primary/leases/epoch.js';
 import { eventually, restartGateway, type GatewayProcess } from '../../support/gateway-process.js';
+import { callerOf } from '../../support/gateway-orders.js';
 import { fallingEpochs, startInstances, type Instances, type SentOrder } from '../../support/instances.js';
 import { OrderLoad, percentiles, tell } from '../../support/order-load.js';
 import { hasRedis } from '../../support/redis-process.js';
@@ -194,3 +195,34 @@ const faults: readonly (readonly [string, () => Promise<Seen>])[] = [
 
 for (const [name, cycle] of faults)
   whenRedis(`${name}, under load, costs no order, no second one and no epoch`, () => underLoad(name, cycle), 7_200_000);
+
+/** At the desks themselves, as the pools tell it. */
+async function isEverywhere(state: string): Promise<boolean> {
+  const pools = await Promise.all(['alpha', 'beta'].map((name) => all().named(name).pool()));
+  const accounts = pools.flatMap((pool) => pool.accounts);
+  return accounts.length === 12 && accounts.every((account) => account.trading_state === state);
+}
+
+if (isLong)
+  whenRedis(
+    'a halt at one instance is in force at every account of every instance within a second',
+    async () => {
+      await eventually(isWhole, 'whole before', 60_000);
+      const [alpha, beta] = [await callerOf(all().named('alpha')), await callerOf(all().named('beta'))];
+      const times: number[] = [];
+      for (let n = 0; n < CYCLES; n += 1) {
+        const call = n % 2 === 0 ? alpha : beta;
+        for (const [path, state] of [
+          ['/admin/halt', 'HALTED'],
+          ['/admin/resume', 'ACTIVE'],
+        ] as const) {
+          const startedAt = performance.now();
+          expect((await call('POST', path, { reason: 'a drill' })).json['instances_told']).toBe(true);
+          await eventually(() => isEverywhere(state), `${state} everywhere`, 20_000);
+          times.push(performance.now() - startedAt);
+        }
+      }
+      tell(`halts and resumes: ${times.length}, in force everywhere after ${percentiles(times)}`);
+    },
+    3_600_000,
+  );

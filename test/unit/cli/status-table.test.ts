@@ -47,6 +47,29 @@ test('what needs a person is named: alerts, dead streams, accounts, those that w
   expect(text).toMatch(/^a +failed +ACTIVE +0 +DOWN +0 +key-refused: auth failed$/m);
 });
 
+test('instances are told with their slots, and leases with their epoch and age', () => {
+  const leases = {
+    ...{ mode: 'lease', valid_for_ms: 2_100, last_renewed_age_ms: 400, unowned_slots: 0 },
+    members: [
+      { instance_id: 'desk-1', url: 'http://10.0.0.1:8090', slots: 33 },
+      { instance_id: 'desk-2', url: 'http://10.0.0.2:8090', slots: 31 },
+    ],
+    slots: [
+      { slot: 0, epoch: 77 },
+      { slot: 5, epoch: 99 },
+    ],
+  };
+  const text = statusLines(status({ leases }), wide).join('\n');
+  const lapsed = { ...leases, valid_for_ms: 0, last_renewed_age_ms: null, unowned_slots: 31 };
+  const bad = statusLines(status({ leases: lapsed }), { ...wide, hasColour: true }).join('\n');
+
+  expect(text).toMatch(/^desk-1 \* +33 +http:\/\/10.0.0.1:8090$/m);
+  expect(text).toMatch(/^desk-2 +31 /m);
+  expect(text).toContain('leases   2 slots held   highest epoch 99   renewed 400 ms ago   valid for 2100 ms');
+  expect(bad).toContain('\u001b[1;31mleases   2 slots held   highest epoch 99   renewed never   valid for 0 ms');
+  expect(bad).toContain('! 31 slots are held by nobody');
+});
+
 test('no line is wider and no list longer than the screen', () => {
   const accounts = Array.from({ length: 1_000 }, (_, n) =>
     account(`account_${n}`, { state: 'degraded', last_error: { code: 'x'.repeat(300), detail: '', ageMs: 1 } }),

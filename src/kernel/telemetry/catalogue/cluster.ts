@@ -40,9 +40,22 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
   {
     name: 'opitios_lease_valid_seconds',
     kind: 'gauge',
-    help: 'How long the leases were good for when they were last renewed',
+    help: 'How much longer the leases are good for; 0 when they have lapsed',
     labels: [],
   },
+  {
+    name: 'opitios_lease_age_seconds',
+    kind: 'gauge',
+    help: 'Since the store last renewed the leases',
+    labels: [],
+  },
+  {
+    name: 'opitios_lease_epoch',
+    kind: 'gauge',
+    help: 'The highest epoch of the leases held; it never falls',
+    labels: [],
+  },
+  { name: 'opitios_lease_slots_unowned', kind: 'gauge', help: 'Lease slots that no instance holds', labels: [] },
   { name: 'opitios_lease_slots_held', kind: 'gauge', help: 'Lease slots that this instance holds', labels: [] },
   {
     name: 'opitios_forwarded_requests_total',
