@@ -62,6 +62,8 @@ export class Supervisor {
   readonly #stop = new AbortController();
   #spare: WorkerProcess | undefined;
   #rolling: Promise<void> | undefined;
+  /** Asked for while that one is under way. */
+  #next: Promise<void> | undefined;
   #startFailure: GatewayError | undefined;
   #hasBeenReady = false;
   #changing: Promise<unknown> = Promise.resolve();
@@ -149,9 +151,19 @@ export class Supervisor {
     );
   }
 
-  /** Replaces every worker, one after the other; each hands its accounts over before it stops to listen. */
+  /**
+   * Replaces every worker, one after the other; each hands its accounts over before it stops to listen. Asked for during
+   * another one, which has replaced some already, it begins when that is done: once, however often it was asked for.
+   */
   rollingRestart(): Promise<void> {
-    this.#rolling ??= this.#roll().finally(() => {
+    if (this.#rolling !== undefined) {
+      this.#next ??= this.#rolling.then(() => {
+        this.#next = undefined;
+        return this.rollingRestart();
+      });
+      return this.#next;
+    }
+    this.#rolling = this.#roll().finally(() => {
       this.#rolling = undefined;
     });
     return this.#rolling;
@@ -167,7 +179,9 @@ export class Supervisor {
       else one.send({ kind: 'drain', deadlineMs: DRAIN_MS - 2_000 });
     }
     const all = Promise.all([...this.#processes].map((one) => one.ended));
-    await Promise.race([all, this.parts.clock.sleep(DRAIN_MS)]);
+    const ended = new AbortController();
+    await Promise.race([all, this.parts.clock.sleep(DRAIN_MS, ended.signal)]);
+    ended.abort();
     this.killAll();
     await all;
   }

@@ -158,8 +158,9 @@ export class OrderLoad {
       const json = JSON.parse(text) as { readonly code?: string; readonly client_order_id?: string };
       const isReplay = response.headers.get('idempotency-replayed') === 'true';
       return { status: response.status, text, code: json.code, clientOrderId: json.client_order_id, isReplay };
-    } catch {
-      return { status: 0, text: '', code: undefined, clientOrderId: undefined, isReplay: false };
+    } catch (cause) {
+      const { code } = (cause as { readonly cause?: { readonly code?: string } }).cause ?? {};
+      return { status: 0, text: '', code, clientOrderId: undefined, isReplay: false };
     }
   }
 
