@@ -10,6 +10,7 @@ import { SystemClock } from '../../src/kernel/runtime/system-clock.js';
 import { runTask } from '../../src/threads/run-task.js';
 import { MarketData, type MarketDataSettings } from '../../src/workers/market-data/market-data.js';
 import type { MarketDataAnswer } from '../../src/workers/market-data/market-data-door.js';
+import type { SharedQuotes } from '../../src/workers/market-data/shared-quotes.js';
 import type { UpstreamAccount } from '../../src/workers/market-data/upstream.js';
 import { MemoryNetwork, type MemoryMesh } from './memory-mesh.js';
 
@@ -19,6 +20,8 @@ export interface MarketWorkersOptions {
   readonly settings?: Partial<MarketDataSettings>;
   readonly clock?: Clock;
   readonly threadsEntry?: string;
+  /** For each worker its own, as each has its own connection. */
+  readonly shared?: () => SharedQuotes;
 }
 
 export class MarketWorkers {
@@ -53,6 +56,7 @@ export class MarketWorkers {
       meter: silentMeter,
       jitter: () => 0.5,
       hubSlot: () => this.hubSlot,
+      ...(this.options.shared !== undefined && { shared: this.options.shared() }),
       threadsEntry: this.options.threadsEntry ?? '',
       runTask,
     });

@@ -11,21 +11,25 @@ export interface RedisClientOptions {
   readonly queuedCommandsMax: number;
   /** Absent: one connection attempt, and no other after its end. */
   readonly reconnectMs?: number;
+  /** A server that is silent so long, a ping unanswered, is given up. For a connection that only listens. */
+  readonly silenceMs?: number;
 }
 
 export type RedisClient = ReturnType<typeof redisClient>;
 
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- node-redis's own generic, which only inference can spell
-export function redisClient({ url, connectTimeoutMs, queuedCommandsMax, reconnectMs }: RedisClientOptions) {
+export function redisClient({ url, connectTimeoutMs, queuedCommandsMax, reconnectMs, silenceMs }: RedisClientOptions) {
   const path = url.startsWith('unix:') ? new URL(url).pathname : undefined;
   const client = createClient({
     ...(path === undefined && { url }),
     disableOfflineQueue: true,
     commandsQueueMaxLength: queuedCommandsMax,
     maintNotifications: 'disabled',
+    ...(silenceMs !== undefined && { pingInterval: Math.floor(silenceMs / 2) }),
     socket: {
       ...(path !== undefined && { path }),
       connectTimeout: connectTimeoutMs,
+      ...(silenceMs !== undefined && { socketTimeout: silenceMs }),
       reconnectStrategy: reconnectMs === undefined ? false : () => reconnectMs,
     },
   });

@@ -70,7 +70,7 @@ export class QuoteTable {
     const value = this.#db.getBinaryFast(key);
     if (value === undefined || value.length <= RECEIVED_AT_BYTES) return undefined;
     // lmdb hands out its read buffer with a `length` of its own; without an end, Node 24 takes the whole buffer (16 MB).
-    return { receivedAt: value.readDoubleBE(0), text: value.subarray(RECEIVED_AT_BYTES, value.length) };
+    return decodeRecord(value);
   }
 
   /**
@@ -111,6 +111,11 @@ export class QuoteTable {
   async close(): Promise<void> {
     await this.#db.close();
   }
+}
+
+/** What `encodeRecord` made. */
+export function decodeRecord(value: Buffer): TableRecord {
+  return { receivedAt: value.readDoubleBE(0), text: value.subarray(RECEIVED_AT_BYTES, value.length) };
 }
 
 /** A record as the table stores it. */

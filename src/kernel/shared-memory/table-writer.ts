@@ -16,6 +16,8 @@ export class TableWriter {
   /** Keys in the order of their last write: the first is the one to evict. */
   readonly #order = new Map<string, true>();
   #staged = new Map<string, Buffer>();
+  /** In the transaction under way. */
+  #leaving: ReadonlyMap<string, Buffer> = new Map();
   #writing: Promise<void> | undefined;
   #wasClosed = false;
 
@@ -37,6 +39,11 @@ export class TableWriter {
     this.#writing ??= this.#writeAll();
   }
 
+  /** The newest value of a key, also when no reader can see it yet. */
+  latest(key: string): Buffer | undefined {
+    return this.#staged.get(key) ?? this.#leaving.get(key);
+  }
+
   /** Resolves when everything staged so far can be read by all. */
   async flushed(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
@@ -55,6 +62,7 @@ export class TableWriter {
     while (this.#staged.size > 0) {
       const batch = this.#staged;
       this.#staged = new Map();
+      this.#leaving = batch;
       const evicted = this.#touch(batch.keys());
       try {
         await this.table.write(batch, evicted);
@@ -63,6 +71,7 @@ export class TableWriter {
         this.options.onFailure(cause);
       }
     }
+    this.#leaving = new Map();
     this.#writing = undefined;
   }
 

@@ -6,10 +6,13 @@ import type { Meter } from '../../kernel/runtime/meter.js';
 import type { Elsewhere } from '../routing/elsewhere.js';
 import type { InstanceMap } from '../routing/instance-map.js';
 import type { SharedEvents } from '../routing/shared-events.js';
+import type { SharedQuotes } from '../market-data/shared-quotes.js';
+import { MASTER_ACCOUNT_ID } from '../../kernel/domain/identifiers.js';
 
 export interface Shared {
   readonly elsewhere?: Elsewhere;
   readonly shared?: SharedEvents;
+  readonly quotes?: SharedQuotes;
 }
 
 /** Order events kept a lease slot, about: a slot has few accounts. */
@@ -22,13 +25,25 @@ export async function openShared(
 ): Promise<Shared> {
   const { redis } = cluster;
   if (redis === undefined || map.isAlone) return {};
-  const [{ Elsewhere }, { InstanceForwarder }, { SharedEvents }] = await Promise.all([
-    import('../routing/elsewhere.js'),
-    import('../routing/instance-forwarder.js'),
-    import('../routing/shared-events.js'),
-  ]);
+  const [{ Elsewhere }, { InstanceForwarder }, { SharedEvents }, { RedisQuoteBus }, { shareQuotes }] =
+    await Promise.all([
+      import('../routing/elsewhere.js'),
+      import('../routing/instance-forwarder.js'),
+      import('../routing/shared-events.js'),
+      import('../market-data/redis-quote-bus.js'),
+      import('../market-data/open-shared-quotes.js'),
+    ]);
   const forwarder = new InstanceForwarder(() => map.self ?? '', clock);
   const shared = new SharedEvents({ ...redis, self: cluster.instanceId, keptMax: EVENTS_KEPT }, clock, log);
   shared.start();
-  return { elsewhere: new Elsewhere({ map, forwarder, clock, meter }), shared };
+  const quotes = shareQuotes(new RedisQuoteBus(redis, clock, log), {
+    self: cluster.instanceId,
+    holder: () => {
+      const place = map.placeOf(MASTER_ACCOUNT_ID);
+      if (place.kind === 'here') return cluster.instanceId;
+      return place.kind === 'there' ? place.instance.instanceId : undefined;
+    },
+    members: () => map.members,
+  });
+  return { elsewhere: new Elsewhere({ map, forwarder, clock, meter }), shared, quotes };
 }

@@ -93,14 +93,16 @@ export class WorkerParts {
     ownership.apply(start.table);
     const { slot, slots, meshDir: dir, meshSecret: secret } = start;
     const mesh = new SocketMesh({ slot, slots, dir, secret }, clock, log);
-    const marketData = buildMarketData(start, env, mesh, () => ownership.ownerOf(MASTER_ACCOUNT_ID)?.slot);
+    const instances = new InstanceMap(start.instances?.view);
+    const others = await openShared(config, instances, env);
+    const hubSlot = (): number | undefined => ownership.ownerOf(MASTER_ACCOUNT_ID)?.slot;
+    const marketData = buildMarketData(start, env, { mesh, hubSlot, shared: others.quotes });
     const marks = new TableMarks((symbol) => {
       const answer = marketData.door.quoteNow(symbol);
       return answer?.kind === 'answer' ? answer.body : undefined;
     });
     const fence = new GrantFence(clock);
     if (start.instances !== undefined) fence.renew(start.instances.lease);
-    const instances = new InstanceMap(start.instances?.view);
     const admin = new PrimaryAdminDoor((message) => env.send(message), clock);
     const tellTradingState = instances.isAlone ? undefined : tellerOf(admin);
     const base = { config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash };
@@ -114,7 +116,6 @@ export class WorkerParts {
     const isElsewhere = (accountId: AccountId): boolean => instances.placeOf(accountId).kind !== 'here';
     const known = { ownership, reports, configured, isElsewhere };
     const router = new MeshRouter({ mesh, local, ...known, clock, meter, tracer, newKey });
-    const others = await openShared(config, instances, env);
     const events = new MeshOrderEvents({ mesh, desk, local, ...known, clock, ...others });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const jitter = (): number => systemEntropy.next();
@@ -213,6 +214,7 @@ export class WorkerParts {
     await mesh.close();
     await this.built.others.elsewhere?.close();
     await this.built.others.shared?.close();
+    this.built.others.quotes?.close();
   }
 
   #publishReports(): void {
@@ -262,8 +264,15 @@ function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {
 function buildMarketData(
   start: StartMessage,
   env: WorkerEnvironment,
-  mesh: SocketMesh,
-  hubSlot: () => number | undefined,
+  {
+    mesh,
+    hubSlot,
+    shared,
+  }: {
+    readonly mesh: SocketMesh;
+    readonly hubSlot: () => number | undefined;
+    readonly shared: Shared['quotes'];
+  },
 ): MarketData {
   const config = start.config as GatewayConfig;
   const { marketData, alpaca, cluster } = config;
@@ -272,6 +281,7 @@ function buildMarketData(
     settings: { ...alpaca, ...marketData, threads: cluster.threads },
     tableDirectory: tableDirectory({ base, instanceId: cluster.instanceId, bootPid: start.bootPid, sizeMb }),
     ...{ mesh, clock: env.clock, log: env.log, meter: env.meter, tracer: env.tracer, hubSlot },
+    ...(shared !== undefined && { shared }),
     jitter: () => systemEntropy.next(),
     threadsEntry: env.threadsEntry,
     runTask: env.runTask,

@@ -34,6 +34,8 @@ export class FanOut {
 
   publish(record: FeedRecord, slots: Iterable<number>): void {
     for (const slot of slots) {
+      // Another instance's: hub-share.ts sends it there.
+      if (slot < 0) continue;
       const outbox = this.#outbox(slot);
       if (record.channel === 'quotes' || record.channel === 'option_quotes') {
         outbox.quotes.set(`${record.channel} ${record.symbol}`, record);

@@ -4,12 +4,18 @@
  */
 import { GatewayError } from '../../kernel/domain/errors.js';
 import type { Mesh } from '../../kernel/ipc/mesh.js';
-import { recordKey, type QuoteTable, type RecordKind } from '../../kernel/shared-memory/quote-table.js';
+import { recordKey, type QuoteTable } from '../../kernel/shared-memory/quote-table.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
+import { KIND_OF } from './channel-kinds.js';
 import type { SubscriptionReply, SubscriptionRequest, WantedSymbols } from './hub-protocol.js';
 import { FEED_CHANNELS, type FeedChannel, type FeedRecord, type MarketDataFeed } from './market-data-feed.js';
 import { normalizeSymbol } from './symbols.js';
+
+/** Who counts what the workers of this instance want. */
+export interface SubscriptionEar {
+  want(slot: number, wanted: WantedSymbols): SubscriptionReply | Promise<SubscriptionReply>;
+}
 
 export interface FeedClientParts {
   readonly mesh: Mesh;
@@ -17,20 +23,11 @@ export interface FeedClientParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly feeds: { readonly stock: string; readonly option: string };
-  readonly hubSlot: () => number | undefined;
-  /** Another instance holds the data sockets: its stream has them, and this one says so instead of being silent. */
-  readonly isElsewhere?: () => boolean;
-  /** The hub's own ear, when the hub is in this worker. */
-  readonly localHub: () => { want(slot: number, wanted: WantedSymbols): SubscriptionReply } | undefined;
+  /** Of the hub, or of the worker that follows the hub of another instance. */
+  readonly feedSlot: () => number | undefined;
+  /** Its own ear, when it is in this worker. */
+  readonly localEar: () => SubscriptionEar | undefined;
 }
-
-const KIND_OF: Readonly<Record<FeedChannel, RecordKind>> = {
-  quotes: 'quote',
-  trades: 'trade',
-  bars: 'minute_bar',
-  option_quotes: 'option_quote',
-  option_trades: 'option_trade',
-};
 
 const LINGER_MS = 2_000;
 const CALL_MS = 2_000;
@@ -49,7 +46,6 @@ export class FeedClient implements MarketDataFeed {
   constructor(private readonly parts: FeedClientParts) {}
 
   async subscribe(channel: FeedChannel, symbols: readonly string[]): Promise<{ readonly refused: readonly string[] }> {
-    if (this.parts.isElsewhere?.() === true) return { refused: symbols };
     const counts = this.#countsOf(channel);
     const refused: string[] = [];
     const counted: string[] = [];
@@ -154,9 +150,9 @@ export class FeedClient implements MarketDataFeed {
 
   /** undefined while there is no hub. */
   async #call(wanted: WantedSymbols): Promise<SubscriptionReply | undefined> {
-    const slot = this.parts.hubSlot();
+    const slot = this.parts.feedSlot();
     if (slot === undefined) return undefined;
-    if (slot === this.parts.mesh.slot) return this.parts.localHub()?.want(slot, wanted);
+    if (slot === this.parts.mesh.slot) return this.parts.localEar()?.want(slot, wanted);
     const header: SubscriptionRequest = { op: 'want', wanted };
     const reply = await this.parts.mesh.call(slot, 'subscriptions', { header }, { deadlineMs: CALL_MS });
     const answer = reply.header as SubscriptionReply | { readonly op: 'not-hub' };

@@ -15,6 +15,7 @@ import {
 } from '../../kernel/shared-memory/record-text.js';
 import { recordKey, type QuoteTable, type RecordKind } from '../../kernel/shared-memory/quote-table.js';
 import type { TableWriter } from '../../kernel/shared-memory/table-writer.js';
+import { KIND_OF } from './channel-kinds.js';
 import type { FanOut } from './fan-out.js';
 import type { LiveSymbols } from './hub-protocol.js';
 import type { LatestFetcher, LatestKind } from './latest-fetcher.js';
@@ -41,19 +42,14 @@ export interface HubStreamsParts {
   readonly jitter: () => number;
   /** Event time of the newest record that a stream brought, by table key: a later REST answer may be older. */
   readonly heard: Map<string, string>;
+  /** To other instances, where there are any. */
+  readonly publishElsewhere?: (record: FeedRecord) => void;
   /** What is live or in a gap has changed. */
   readonly onChange: () => void;
 }
 
 type Side = 'stock' | 'option';
 
-const KIND_OF: Readonly<Record<FeedChannel, RecordKind>> = {
-  quotes: 'quote',
-  trades: 'trade',
-  bars: 'minute_bar',
-  option_quotes: 'option_quote',
-  option_trades: 'option_trade',
-};
 /** Below this a difference between stream and REST is two feeds' clocks, not silence. */
 const MUTE_PROBE_SYMBOLS = 50;
 
@@ -209,6 +205,7 @@ export class HubStreams {
   #publish(record: FeedRecord): void {
     const slots = this.parts.book.slotsFor(record.channel, record.symbol);
     if (slots !== undefined) this.parts.fanOut.publish(record, slots);
+    this.parts.publishElsewhere?.(record);
   }
 
   #confirmed(channel: FeedChannel, symbols: readonly string[]): void {

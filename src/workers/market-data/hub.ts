@@ -15,7 +15,9 @@ import type { BodyFiles } from './body-files.js';
 import { BodyLoader } from './body-loader.js';
 import { FanOut } from './fan-out.js';
 import type { HubReply, HubRequest, HubState, SubscriptionReply, WantedSymbols } from './hub-protocol.js';
-import { leaveLegacy, readLegacy } from './hub-legacy.js';
+import { leaveAdaptive, leaveBudgets, readAdaptive, readBudgets } from './hub-legacy.js';
+import type { SharedQuotes } from './shared-quotes.js';
+import type { HubShare } from './hub-share.js';
 import { HubReads } from './hub-reads.js';
 import { eventTimeOf, HubStreams } from './hub-streams.js';
 import { LatestFetcher } from './latest-fetcher.js';
@@ -54,6 +56,8 @@ export interface HubParts {
   readonly deliverHere: (records: readonly FeedRecord[]) => void;
   /** This worker learns the state like every other. */
   readonly stateHere: (state: HubState) => void;
+  /** Where several instances share the accounts. */
+  readonly shared?: SharedQuotes;
 }
 
 const BEAT_MS = 1_000;
@@ -65,6 +69,10 @@ const CACHE_BYTES_MAX = 96 * 1_048_576;
 const ENTRY_BYTES = 1_024;
 const PROBE_TIMEOUT_MS = 2_000;
 
+export function entriesMaxOf({ tableSizeMb }: Pick<HubSettings, 'tableSizeMb'>): number {
+  return Math.max(1_000, Math.floor((tableSizeMb * 1_048_576) / ENTRY_BYTES));
+}
+
 export class MarketDataHub {
   readonly #hubId: string;
   readonly #sources: Sources;
@@ -73,6 +81,7 @@ export class MarketDataHub {
   readonly #fanOut: FanOut;
   readonly #reads: HubReads;
   readonly #streams: HubStreams;
+  readonly #share: HubShare | undefined;
   readonly #stop = new AbortController();
   #toldVersion = -1;
   #cancelTell: (() => void) | undefined;
@@ -88,7 +97,7 @@ export class MarketDataHub {
     this.#sources = new Sources([master as Source, ...standIns], clock);
     this.#book = new SubscriptionBook({ stock: settings.subscribeLimit, option: settings.optionSubscribeLimit });
     this.#writer = new TableWriter(parts.table, {
-      entriesMax: Math.max(1_000, Math.floor((settings.tableSizeMb * 1_048_576) / ENTRY_BYTES)),
+      entriesMax: entriesMaxOf(settings),
       onFailure: (cause) => {
         meter.count('opitios_market_data_table_failures_total');
         parts.log.error({ cause }, 'the shared quote table could not be written');
@@ -133,12 +142,34 @@ export class MarketDataHub {
       fanOut: this.#fanOut,
       feeds: shared.defaultFeed,
       muteTimeoutMs: settings.muteTimeoutMs,
+      ...(parts.shared !== undefined && {
+        publishElsewhere: (record: FeedRecord) => {
+          this.#share?.publish(record);
+        },
+      }),
+    });
+    this.#share = parts.shared?.share({
+      ...parts,
+      hubId: this.#hubId,
+      book: this.#book,
+      writer: this.#writer,
+      feeds: shared.defaultFeed,
+      live: () => this.#streams.live(),
+      gap: () => this.#streams.gap(),
+      budgets: () => this.#sources.budgetsLeft(),
+      wantsChanged: () => {
+        this.#streams.sync();
+      },
     });
   }
 
   start(): void {
     this.parts.log.info({ slot: this.parts.mesh.slot }, 'market data hub begins');
-    this.#book.restore(readLegacy(this.parts.table));
+    this.#book.restore(readAdaptive(this.parts.table));
+    const budgets = readBudgets(this.parts.table);
+    if (budgets !== undefined) {
+      this.#sources.inheritBudgets(budgets.left, Math.max(0, this.parts.clock.now() - budgets.at));
+    }
     this.#sources.onChange(() => {
       const account = this.#sources.current().account.accountId;
       this.parts.log.warn({ account }, 'market data comes by another key');
@@ -181,6 +212,7 @@ export class MarketDataHub {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#cancelTell?.();
+    this.#share?.close();
     this.#streams.stop();
     this.#fanOut.close();
     await this.#writer.close();
@@ -194,9 +226,12 @@ export class MarketDataHub {
       this.#tell(beats % WHOLE_EVERY_BEATS === 0);
       for (const source of this.#sources.dueForProbe()) void this.#probe(source);
       if (this.#book.adapt()) {
-        leaveLegacy(this.#writer, this.#book.adaptive(), clock.now());
+        leaveAdaptive(this.#writer, this.#book.adaptive(), clock.now());
         this.#streams.sync();
       }
+      leaveBudgets(this.#writer, this.#sources.budgetsLeft(), clock.now());
+      this.#sources.useShare(this.parts.shared?.budgetShare() ?? 1);
+      this.#share?.beat();
       this.#streams.retryPending();
       beats += 1;
       if (beats % 60 === 0) this.#sources.forgive(this.#sources.current());
@@ -229,6 +264,7 @@ export class MarketDataHub {
     const state = this.#state(isChanged);
     this.parts.stateHere(state);
     this.parts.mesh.broadcast('subscriptions', { header: state });
+    if (isChanged) this.#share?.tell();
   }
 
   #state(whole: boolean): HubState {

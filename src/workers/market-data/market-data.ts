@@ -13,13 +13,15 @@ import { createBatch, type Batch } from './batch.js';
 import { BodyFiles } from './body-files.js';
 import { decodeRecords } from './fan-out.js';
 import { FeedClient } from './feed-client.js';
-import { MarketDataHub, type HubSettings } from './hub.js';
+import { entriesMaxOf, MarketDataHub, type HubSettings } from './hub.js';
 import { HubLink } from './hub-link.js';
-import type { HubReply, HubRequest, SubscriptionRequest, Traced } from './hub-protocol.js';
+import type { HubReply, HubRequest, HubState, SubscriptionRequest, Traced } from './hub-protocol.js';
 import { LiveSymbolsView } from './live-symbols.js';
 import type { MarketDataDoor } from './market-data-door.js';
 import type { MarketDataFeed } from './market-data-feed.js';
 import { MarketDataReads } from './reads.js';
+import type { QuoteFollower } from './quote-follower.js';
+import type { SharedQuotes } from './shared-quotes.js';
 import type { UpstreamAccount } from './upstream.js';
 
 export interface MarketDataSettings extends HubSettings {
@@ -41,8 +43,8 @@ export interface MarketDataParts {
   readonly jitter: () => number;
   /** Slot of the worker that owns the master account, by the ownership table; undefined while nobody does. */
   readonly hubSlot: () => number | undefined;
-  /** Another instance holds the master: only where several share the accounts. */
-  readonly isElsewhere?: () => boolean;
+  /** Where several instances share the accounts. Closed by its maker. */
+  readonly shared?: SharedQuotes;
   /** Path of the built threads/main.js. */
   readonly threadsEntry: string;
   /** threads/run-task `runTask`: only a composition root may import it. */
@@ -52,6 +54,8 @@ export interface MarketDataParts {
 /** Tasks waiting for a thread; more are refused with `overloaded`. */
 const THREAD_QUEUE_PER_THREAD = 64;
 const USAGE_BEAT_MS = 1_000;
+/** How soon a worker notices that it should follow another instance's hub, or no more. */
+const FOLLOW_CHECK_MS = 100;
 /** Symbols counted between two reports. */
 const USAGE_MAX = 2_000;
 
@@ -65,6 +69,9 @@ export class MarketData {
   readonly #feed: FeedClient;
   readonly #stop = new AbortController();
   #hub: MarketDataHub | undefined;
+  #follower: QuoteFollower | undefined;
+  /** Slot of the worker whose word on what is current was heard last. */
+  #toldBy: number | undefined;
   #reads = new Map<string, number>();
   #isClosed = false;
 
@@ -86,13 +93,17 @@ export class MarketData {
     this.#live = new LiveSymbolsView(clock);
     const feeds = { stock: settings.feed, option: settings.optionFeed };
     const shared = { ...parts, table, feeds, batch: this.#batch, files: this.#files, live: this.#live };
-    this.#feed = new FeedClient({ ...shared, localHub: () => this.#hub });
+    this.#feed = new FeedClient({
+      ...{ ...shared, feedSlot: () => this.#feedSlot() },
+      localEar: () => this.#hub ?? this.#follower,
+    });
     this.feed = this.#feed;
     this.door = new MarketDataReads({
       ...shared,
       place: { directory: parts.tableDirectory, sizeMb: settings.tableSizeMb },
       link: new HubLink({ ...parts, localHub: () => this.#hub }),
       quoteMaxAgeMs: settings.quoteMaxAgeMs,
+      isHubElsewhere: () => parts.shared?.isElsewhere() === true,
       noteRead: (symbol) => {
         this.#noteRead(symbol);
       },
@@ -103,10 +114,11 @@ export class MarketData {
   start(): void {
     const { mesh } = this.parts;
     mesh.onCall('market-data', (message) => this.#answer(message.header as HubRequest));
-    mesh.onCall('subscriptions', (message, from) => {
+    mesh.onCall('subscriptions', async (message, from) => {
       const request = message.header as SubscriptionRequest;
-      const reply = request.op === 'want' ? this.#hub?.want(from, request.wanted) : undefined;
-      return Promise.resolve({ header: reply ?? { op: 'not-hub' } });
+      const ear = this.#hub ?? this.#follower;
+      const reply = request.op === 'want' ? await ear?.want(from, request.wanted) : undefined;
+      return { header: reply ?? { op: 'not-hub' } };
     });
     mesh.onNotify('subscriptions', (message, from) => {
       this.#heard(message.header as SubscriptionRequest, from);
@@ -115,15 +127,17 @@ export class MarketData {
       if (message.body !== undefined) this.#feed.deliver(decodeRecords(message.body));
     });
     mesh.onPeer((slot, isConnected) => {
-      this.#hub?.peer(slot, isConnected);
-      if (!isConnected && slot === this.parts.hubSlot()) this.#live.silence();
+      (this.#hub ?? this.#follower)?.peer(slot, isConnected);
+      if (!isConnected && slot === this.#toldBy) this.#live.silence();
     });
     void this.#reportUsage();
+    if (this.parts.shared !== undefined) void this.#keepFollowing(this.parts.shared);
   }
 
   /** This worker owns the master now. The master first, then the stand-ins in their configured order. */
   becomeHub(accounts: readonly [UpstreamAccount, ...UpstreamAccount[]]): void {
     if (this.#hub !== undefined || this.#isClosed) return;
+    void this.#stopFollowing();
     this.#hub = new MarketDataHub({
       ...this.parts,
       accounts,
@@ -134,7 +148,7 @@ export class MarketData {
         this.#feed.deliver(records);
       },
       stateHere: (state) => {
-        if (this.#live.apply(state)) this.#feed.announce();
+        this.#told(state, this.parts.mesh.slot);
       },
     });
     this.#hub.start();
@@ -167,6 +181,7 @@ export class MarketData {
     this.#stop.abort();
     this.#feed.close();
     await this.resignHub();
+    await this.#stopFollowing();
     await this.#batch.close();
     await this.#table.close();
   }
@@ -184,14 +199,56 @@ export class MarketData {
     switch (request.op) {
       case 'state':
         // A predecessor that does not know yet that it was replaced is not listened to.
-        if (from === this.parts.hubSlot() && this.#live.apply(request)) this.#feed.announce();
+        if (from === this.#feedSlot()) this.#told(request, from);
         return;
       case 'usage':
-        this.#hub?.noteReads(request.reads);
+        (this.#hub ?? this.#follower)?.noteReads(request.reads);
         return;
       case 'want':
-        this.#hub?.want(from, request.wanted);
+        void (this.#hub ?? this.#follower)?.want(from, request.wanted);
     }
+  }
+
+  #told(state: HubState, from: number): void {
+    this.#toldBy = from;
+    if (this.#live.apply(state)) this.#feed.announce();
+  }
+
+  /** The hub's, or that of the one worker which follows the hub of another instance: the lowest of those that live. */
+  #feedSlot(): number | undefined {
+    const { hubSlot, shared, mesh } = this.parts;
+    const slot = hubSlot();
+    if (slot !== undefined || shared?.isElsewhere() !== true) return slot;
+    return Math.min(mesh.slot, ...mesh.peers());
+  }
+
+  async #keepFollowing(shared: SharedQuotes): Promise<void> {
+    const { clock, mesh, settings } = this.parts;
+    while (!this.#stop.signal.aborted) {
+      const follows = this.#hub === undefined && shared.isElsewhere() && this.#feedSlot() === mesh.slot;
+      if (!follows) await this.#stopFollowing();
+      else if (this.#follower === undefined) {
+        this.#follower = shared.follow({
+          ...this.parts,
+          table: this.#table,
+          entriesMax: entriesMaxOf(settings),
+          feeds: { stock: settings.feed, option: settings.optionFeed },
+          deliverHere: (records) => {
+            this.#feed.deliver(records);
+          },
+          stateHere: (state) => {
+            this.#told(state, mesh.slot);
+          },
+        });
+      }
+      await clock.sleep(FOLLOW_CHECK_MS, this.#stop.signal);
+    }
+  }
+
+  async #stopFollowing(): Promise<void> {
+    const follower = this.#follower;
+    this.#follower = undefined;
+    await follower?.stop();
   }
 
   #noteRead(symbol: string): void {
@@ -207,8 +264,8 @@ export class MarketData {
       if (this.#reads.size === 0) continue;
       const reads = Object.fromEntries(this.#reads);
       this.#reads = new Map();
-      const slot = this.parts.hubSlot();
-      if (slot === mesh.slot) this.#hub?.noteReads(reads);
+      const slot = this.#feedSlot();
+      if (slot === mesh.slot) (this.#hub ?? this.#follower)?.noteReads(reads);
       else if (slot !== undefined) mesh.notify(slot, 'subscriptions', { header: { op: 'usage', reads } });
     }
   }

@@ -14,6 +14,7 @@ export class RateBudget {
   #tokens: number;
   #filledAt: number;
   #waiters = 0;
+  #share = 1;
   /** No call before this moment: the broker said so. */
   #closedUntil = 0;
 
@@ -30,7 +31,7 @@ export class RateBudget {
     this.#fill();
     const closed = Math.max(0, this.#closedUntil - this.clock.monotonicMs());
     const short = Math.max(0, 1 - this.#tokens);
-    return Math.max(closed, Math.ceil((short * MINUTE_MS) / this.perMinute));
+    return Math.max(closed, Math.ceil((short * MINUTE_MS) / this.#perMinute()));
   }
 
   async take(withinMs: number): Promise<BudgetTurn> {
@@ -48,6 +49,24 @@ export class RateBudget {
     return { kind: 'go' };
   }
 
+  /** Calls that could go out now. */
+  left(): number {
+    this.#fill();
+    return Math.max(0, Math.floor(this.#tokens));
+  }
+
+  /** What a predecessor had left so long ago: the broker counts the key's calls, whoever makes them. */
+  inherit(left: number, agoMs: number): void {
+    this.#tokens = Math.min(this.#tokens, left + (agoMs * this.perMinute) / MINUTE_MS);
+  }
+
+  /** While others may spend from the same key unseen: this part of it is ours. */
+  useShare(share: number): void {
+    this.#fill();
+    this.#share = share;
+    this.#tokens = Math.min(this.#tokens, this.#perMinute());
+  }
+
   /** What an answer's headers say; a 429 closes the budget until the minute is over. */
   learn(status: number, headers: Readonly<Record<string, string>>): void {
     this.#fill();
@@ -60,8 +79,13 @@ export class RateBudget {
 
   #fill(): void {
     const now = this.clock.monotonicMs();
-    this.#tokens = Math.min(this.perMinute, this.#tokens + ((now - this.#filledAt) * this.perMinute) / MINUTE_MS);
+    const perMinute = this.#perMinute();
+    this.#tokens = Math.min(perMinute, this.#tokens + ((now - this.#filledAt) * perMinute) / MINUTE_MS);
     this.#filledAt = now;
+  }
+
+  #perMinute(): number {
+    return Math.max(1, this.perMinute * this.#share);
   }
 }
 

@@ -29,6 +29,8 @@ export interface MarketDataReadsParts {
   readonly meter: Meter;
   readonly feeds: { readonly stock: string; readonly option: string };
   readonly quoteMaxAgeMs: number;
+  /** Reads that this instance cannot answer go to another one. */
+  readonly isHubElsewhere: () => boolean;
   /** A stock symbol was read: what is read often is worth a subscription. */
   readonly noteRead: (symbol: string) => void;
 }
@@ -43,7 +45,10 @@ export class MarketDataReads implements MarketDataDoor {
 
   quoteNow(symbol: string): MarketDataAnswer | undefined {
     const answer = this.#fromTable('quote', this.parts.feeds.stock, symbol, 'fresh');
-    if (answer !== undefined) this.parts.noteRead(symbol);
+    // A read that another instance answers makes this one want the symbol, so that it need not go there again.
+    if (answer !== undefined || (this.parts.isHubElsewhere() && normalizeSymbol('stock', symbol) === symbol)) {
+      this.parts.noteRead(symbol);
+    }
     return answer;
   }
 

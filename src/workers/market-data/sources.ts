@@ -26,6 +26,9 @@ interface Health {
   pauseMs: number;
 }
 
+/** What each key may still ask of the data and the trading host, by account. */
+export type BudgetsLeft = Readonly<Record<string, readonly [data: number, trading: number]>>;
+
 export class Sources {
   readonly #health = new Map<Source, Health>();
   readonly #listeners = new Set<() => void>();
@@ -102,6 +105,31 @@ export class Sources {
   /** It has served well for a while: its next failure starts with the shortest pause again. */
   forgive(source: Source): void {
     this.#healthOf(source).pauseMs = PAUSE_MIN_MS;
+  }
+
+  budgetsLeft(): BudgetsLeft {
+    return Object.fromEntries(
+      this.all.map(({ account, dataBudget, tradingBudget }) => [
+        account.accountId,
+        [dataBudget.left(), tradingBudget.left()],
+      ]),
+    );
+  }
+
+  inheritBudgets(left: BudgetsLeft, agoMs: number): void {
+    for (const { account, dataBudget, tradingBudget } of this.all) {
+      const [data, trading] = left[account.accountId] ?? [];
+      if (data !== undefined) dataBudget.inherit(data, agoMs);
+      if (trading !== undefined) tradingBudget.inherit(trading, agoMs);
+    }
+  }
+
+  /** See RateBudget.useShare. */
+  useShare(share: number): void {
+    for (const { dataBudget, tradingBudget } of this.all) {
+      dataBudget.useShare(share);
+      tradingBudget.useShare(share);
+    }
   }
 
   onChange(listen: () => void): () => void {

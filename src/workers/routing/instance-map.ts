@@ -24,6 +24,11 @@ export class InstanceMap {
     return this.#view?.self;
   }
 
+  /** Instances that live, this one included. */
+  get members(): number {
+    return this.#view?.members.length ?? 1;
+  }
+
   get isAlone(): boolean {
     return this.#view === undefined;
   }

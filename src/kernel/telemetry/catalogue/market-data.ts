@@ -70,4 +70,28 @@ export const marketDataMetrics: readonly MetricDeclaration[] = [
     help: 'Trades and bars that a worker was too slow to take from the hub.',
     labels: [],
   },
+  {
+    name: 'opitios_market_data_followers',
+    kind: 'gauge',
+    help: 'Other instances that get their quotes from this one.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_following',
+    kind: 'gauge',
+    help: '1 while quotes come from another instance and none is missing.',
+    labels: [],
+  },
+  {
+    name: 'opitios_market_data_shared_records_total',
+    kind: 'counter',
+    help: 'Records between instances: sent, or received.',
+    labels: ['way'],
+  },
+  {
+    name: 'opitios_market_data_resyncs_total',
+    kind: 'counter',
+    help: 'Times that every shared value was asked for again: another hub, or a lost message.',
+    labels: [],
+  },
 ];
