@@ -7,6 +7,8 @@ import { startSimulatorProcess, type SimulatorProcess } from './simulator.js';
 export interface InstancesOptions {
   readonly accounts?: number;
   readonly workers?: number;
+  /** More arguments of the simulator. */
+  readonly simulator?: readonly string[];
   /** Merged over every instance's configuration, section by section. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Merged over `cluster` of every instance. */
@@ -45,7 +47,7 @@ export interface Instances {
 export async function startInstances(names: readonly string[], options: InstancesOptions = {}): Promise<Instances> {
   const redis = await startRedis();
   const accounts = options.accounts ?? 6;
-  const simulator = await startSimulatorProcess(['--accounts', String(accounts)]);
+  const simulator = await startSimulatorProcess(['--accounts', String(accounts), ...(options.simulator ?? [])]);
   const secret = randomBytes(32).toString('hex');
   const running: { readonly name: string; readonly gateway: GatewayProcess }[] = [];
   const launch = async (name: string): Promise<GatewayProcess> => {

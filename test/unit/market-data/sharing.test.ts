@@ -167,8 +167,8 @@ test('a follower that is killed is succeeded by another worker of its instance',
   });
 });
 
-test('the instance that takes over subscribes what its clients want and what was read, with the budget that was left', async () => {
-  const { alpha, beta, master, there, socket } = await two({ ...LONG, dataRateLimitPerMinute: 600 });
+test('the instance that takes over subscribes what its clients want and what was read', async () => {
+  const { alpha, beta, there, socket } = await two(LONG);
   await there[1].feed.subscribe('trades', ['MSFT']);
   await eventually('read and wanted', () => {
     there[0].door.quoteNow('AAPL');
@@ -176,7 +176,6 @@ test('the instance that takes over subscribes what its clients want and what was
   });
   socket.send([update('AAPL', { bp: 4 })]);
   await eventually('read there', () => bidAt(there[0], 'AAPL') === 4);
-  const spent = master.ledger.length;
 
   await alpha.kill(0);
   holder = undefined;
@@ -190,7 +189,6 @@ test('the instance that takes over subscribes what its clients want and what was
     'subscribed by the heir',
     () => after.subscribed.quotes.has('AAPL') && after.subscribed.trades.has('MSFT'),
   );
-  expect(spent).toBeGreaterThan(0);
   expect(bodyOf(await there[1].door.execute({ kind: 'stock-quote', symbol: 'AAPL' }, CONTEXT))['symbol']).toBe('AAPL');
 });
 
