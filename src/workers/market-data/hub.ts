@@ -69,8 +69,22 @@ const CACHE_BYTES_MAX = 96 * 1_048_576;
 const ENTRY_BYTES = 1_024;
 const PROBE_TIMEOUT_MS = 2_000;
 
-export function entriesMaxOf({ tableSizeMb }: Pick<HubSettings, 'tableSizeMb'>): number {
-  return Math.max(1_000, Math.floor((tableSizeMb * 1_048_576) / ENTRY_BYTES));
+/** The pen of a table, for the one worker of an instance that writes it. */
+export function tableWriter(
+  table: QuoteTable,
+  settings: Pick<HubSettings, 'tableSizeMb'>,
+  { meter, log }: { readonly meter: Meter; readonly log: Log },
+): TableWriter {
+  return new TableWriter(table, {
+    entriesMax: Math.max(1_000, Math.floor((settings.tableSizeMb * 1_048_576) / ENTRY_BYTES)),
+    onFailure: (cause) => {
+      meter.count('opitios_market_data_table_failures_total');
+      log.error({ cause }, 'the shared quote table could not be written');
+    },
+    onWritten: (records) => {
+      meter.count('opitios_market_data_table_writes_total', {}, records);
+    },
+  });
 }
 
 export class MarketDataHub {
@@ -96,16 +110,7 @@ export class MarketDataHub {
     }));
     this.#sources = new Sources([master as Source, ...standIns], clock);
     this.#book = new SubscriptionBook({ stock: settings.subscribeLimit, option: settings.optionSubscribeLimit });
-    this.#writer = new TableWriter(parts.table, {
-      entriesMax: entriesMaxOf(settings),
-      onFailure: (cause) => {
-        meter.count('opitios_market_data_table_failures_total');
-        parts.log.error({ cause }, 'the shared quote table could not be written');
-      },
-      onWritten: (records) => {
-        meter.count('opitios_market_data_table_writes_total', {}, records);
-      },
-    });
+    this.#writer = tableWriter(parts.table, settings, parts);
     this.#fanOut = new FanOut(parts);
     const upstream = new UpstreamClient(this.#sources, clock, meter);
     const heard = new Map<string, string>();
@@ -148,19 +153,7 @@ export class MarketDataHub {
         },
       }),
     });
-    this.#share = parts.shared?.share({
-      ...parts,
-      hubId: this.#hubId,
-      book: this.#book,
-      writer: this.#writer,
-      feeds: shared.defaultFeed,
-      live: () => this.#streams.live(),
-      gap: () => this.#streams.gap(),
-      budgets: () => this.#sources.budgetsLeft(),
-      wantsChanged: () => {
-        this.#streams.sync();
-      },
-    });
+    this.#share = this.#openShare();
   }
 
   start(): void {
@@ -216,6 +209,23 @@ export class MarketDataHub {
     this.#streams.stop();
     this.#fanOut.close();
     await this.#writer.close();
+  }
+
+  #openShare(): HubShare | undefined {
+    const { settings } = this.parts;
+    return this.parts.shared?.share({
+      ...this.parts,
+      hubId: this.#hubId,
+      book: this.#book,
+      writer: this.#writer,
+      feeds: { stock: settings.feed, option: settings.optionFeed },
+      live: () => this.#streams.live(),
+      gap: () => this.#streams.gap(),
+      budgets: () => this.#sources.budgetsLeft(),
+      wantsChanged: () => {
+        this.#streams.sync();
+      },
+    });
   }
 
   async #beat(): Promise<void> {

@@ -13,7 +13,7 @@ import { createBatch, type Batch } from './batch.js';
 import { BodyFiles } from './body-files.js';
 import { decodeRecords } from './fan-out.js';
 import { FeedClient } from './feed-client.js';
-import { entriesMaxOf, MarketDataHub, type HubSettings } from './hub.js';
+import { MarketDataHub, tableWriter, type HubSettings } from './hub.js';
 import { HubLink } from './hub-link.js';
 import type { HubReply, HubRequest, HubState, SubscriptionRequest, Traced } from './hub-protocol.js';
 import { LiveSymbolsView } from './live-symbols.js';
@@ -231,7 +231,7 @@ export class MarketData {
         this.#follower = shared.follow({
           ...this.parts,
           table: this.#table,
-          entriesMax: entriesMaxOf(settings),
+          writer: tableWriter(this.#table, settings, this.parts),
           feeds: { stock: settings.feed, option: settings.optionFeed },
           deliverHere: (records) => {
             this.#feed.deliver(records);

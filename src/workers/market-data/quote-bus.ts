@@ -143,7 +143,7 @@ function saneCounts(value: unknown): Readonly<Record<string, number>> {
     counts.filter(
       ([symbol, count]) => normalizeSymbol('stock', symbol) === symbol && Number.isFinite(count) && Number(count) > 0,
     ),
-  ) as Record<string, number>;
+  );
 }
 
 function isSane({ channel, symbol, receivedAt, json }: FeedRecord): boolean {

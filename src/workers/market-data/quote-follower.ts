@@ -6,7 +6,7 @@
  */
 import type { Mesh } from '../../kernel/ipc/mesh.js';
 import { decodeRecord, recordKey, type QuoteTable } from '../../kernel/shared-memory/quote-table.js';
-import { TableWriter } from '../../kernel/shared-memory/table-writer.js';
+import type { TableWriter } from '../../kernel/shared-memory/table-writer.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
@@ -27,7 +27,8 @@ export interface QuoteFollowerParts {
   readonly holder: () => string | undefined;
   readonly mesh: Mesh;
   readonly table: QuoteTable;
-  readonly entriesMax: number;
+  /** The follower's own, closed with it. */
+  readonly writer: TableWriter;
   readonly feeds: { readonly stock: string; readonly option: string };
   readonly clock: Clock;
   readonly log: Log;
@@ -72,18 +73,9 @@ export class QuoteFollower {
   readonly #unlisten: () => void;
 
   constructor(private readonly parts: QuoteFollowerParts) {
-    const { mesh, clock, meter, log } = parts;
+    const { mesh, clock, log } = parts;
     this.#id = `follower-${String(mesh.slot)}-${String(clock.now())}`;
-    this.#writer = new TableWriter(parts.table, {
-      entriesMax: parts.entriesMax,
-      onFailure: (cause) => {
-        meter.count('opitios_market_data_table_failures_total');
-        log.error({ cause }, 'the shared quote table could not be written');
-      },
-      onWritten: (records) => {
-        meter.count('opitios_market_data_table_writes_total', {}, records);
-      },
-    });
+    this.#writer = parts.writer;
     this.#fanOut = new FanOut(parts);
     this.#unlisten = parts.bus.listen('followers', (message) => {
       this.#hear(message);
