@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { get, request } from 'node:http';
 import { Agent, request as secureRequest } from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasOpenssl, makeCertificate } from '../support/certificates.js';
+import { freePort } from '../support/free-port.js';
 import { restartGateway, startGateway, type GatewayOptions, type GatewayProcess } from '../support/gateway-process.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'opitios-door-'));
@@ -22,14 +22,6 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 async function started(options: GatewayOptions): Promise<GatewayProcess> {
   gateway = await startGateway({ accounts: 2, workers: 1, ...options });
   return gateway;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function opitios(config: string, ...args: readonly string[]): { readonly status: number | null; readonly out: string } {
