@@ -22,6 +22,7 @@ import type { InstanceLeases } from './leases/instance-leases.js';
 import type { Alert, AlertBoard } from './notifications/alert-board.js';
 import { clockOffsetOf, type InstanceView } from './notifications/conditions.js';
 import type { Reloader } from './reload.js';
+import { gaugeAccounts } from './status/account-gauges.js';
 import { LatencyWindow } from './status/latency-window.js';
 import type { Supervisor } from './supervisor.js';
 import type { WorkerProcess } from './worker-process.js';
@@ -239,6 +240,7 @@ export class Gateway {
     const accounts = (await this.#reports()).flatMap(({ report }) => report?.sessions ?? []);
     const offsetMs = clockOffsetOf(accounts);
     if (offsetMs !== undefined) meter.gauge('opitios_clock_offset_seconds', offsetMs / 1_000);
+    gaugeAccounts(accounts, meter);
     metrics.update({ slot: 'primary', pid: process.pid }, await meter.snapshot());
     const families = new Map(metrics.families().map((family) => [family.name, family]));
     this.#latency.note(families.get('opitios_http_request_seconds'));

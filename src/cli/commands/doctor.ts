@@ -1,4 +1,5 @@
 /** `opitios doctor`: looks at the machine, the files and the broker, and says what to do. Changes nothing. */
+import { spawnSync } from 'node:child_process';
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { AccountCredentials } from '../../kernel/config/gateway-config.js';
@@ -32,6 +33,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     ...(await openFiles(session)),
     ...(await disk(session)),
     ...(await ports(session)),
+    ...parentDeath(),
     ...(options.keys ? await broker(session) : []),
   ];
   for (const { level, text } of findings) say(`${level.padEnd(5)} ${text}`);
@@ -94,6 +96,14 @@ async function ports({ config }: Session): Promise<readonly Finding[]> {
       findings.push({ level: 'warn', text: `${key}: ${problem} (fine while the gateway runs)` });
   }
   return findings.length > 0 ? findings : [{ level: 'ok', text: 'the ports are free' }];
+}
+
+/** What primary/fork.ts starts workers through. */
+function parentDeath(): readonly Finding[] {
+  if (spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' }).status === 0)
+    return [{ level: 'ok', text: 'setpriv: the kernel ends the workers together with the primary' }];
+  const text = 'setpriv is missing: a stalled worker would outlive a killed primary: install util-linux';
+  return [{ level: 'warn', text }];
 }
 
 async function broker(session: Session): Promise<readonly Finding[]> {

@@ -14,6 +14,7 @@ export interface LmdbStoreOptions {
   readonly readOnly: boolean;
   /** Below this much free space new intents are refused, so that outcomes under way still fit. */
   readonly freeBytesMin: number;
+  readonly onCommitted?: (spentMs: number) => void;
 }
 
 const MAP_BYTES_INITIAL = 1 << 26;
@@ -61,6 +62,7 @@ export class LmdbStore implements Store {
 
   async commit(writes: readonly StoreWrite[]): Promise<void> {
     if (this.#broken !== undefined) throw new GatewayError('JOURNAL_BROKEN', { trouble: this.#broken });
+    const beganAt = this.clock.monotonicMs();
     // Each of them fails with its batch, and none may fail unheard: that would end the process.
     const parts: Promise<unknown>[] = [];
     const batch = this.#db.batch(() => {
@@ -71,6 +73,7 @@ export class LmdbStore implements Store {
     });
     try {
       await Promise.all([batch, ...parts]);
+      this.options.onCommitted?.(this.clock.monotonicMs() - beganAt);
     } catch (failure) {
       const cause = await reasonOf(failure);
       if (!isFull(cause) && !this.#isDiskFull()) this.#broken = 'a write to the journal failed';

@@ -14,6 +14,8 @@ export interface OpenJournalOptions extends AccountJournalOptions {
   readonly slot: number;
   /** Below this much free space new orders are refused. */
   readonly freeBytesMin: number;
+  /** How long each commit took, its wait for the one before included. */
+  readonly onCommitted?: (spentMs: number) => void;
 }
 
 /** @throws GatewayError JOURNAL_LOCKED, JOURNAL_BROKEN */
@@ -24,7 +26,11 @@ export async function openJournal(options: OpenJournalOptions, clock: Clock): Pr
   const others = new Map<string, LmdbStore>();
   let own: LmdbStore;
   try {
-    own = new LmdbStore({ dir, readOnly: false, freeBytesMin: options.freeBytesMin }, clock);
+    const { freeBytesMin, onCommitted } = options;
+    own = new LmdbStore(
+      { dir, readOnly: false, freeBytesMin, ...(onCommitted !== undefined && { onCommitted }) },
+      clock,
+    );
   } catch (cause) {
     await lock.release();
     throw cause;

@@ -8,8 +8,10 @@ export interface TableWriterOptions {
   readonly entriesMax: number;
   /** Called with the cause when a transaction failed; what it carried is lost to readers until its next update. */
   readonly onFailure: (cause: unknown) => void;
-  /** Called after each transaction with how many records it carried. */
-  readonly onWritten?: (records: number) => void;
+  /** Called after each transaction with how many records it carried, and for how long the first of them had waited. */
+  readonly onWritten?: (records: number, lagMs: number) => void;
+  /** What the lag is measured with; without it there is none. */
+  readonly monotonicMs?: () => number;
 }
 
 export class TableWriter {
@@ -18,6 +20,7 @@ export class TableWriter {
   #staged = new Map<string, Buffer>();
   /** In the transaction under way. */
   #leaving: ReadonlyMap<string, Buffer> = new Map();
+  #stagedAt = 0;
   #writing: Promise<void> | undefined;
   #wasClosed = false;
 
@@ -35,6 +38,7 @@ export class TableWriter {
 
   putEncoded(key: string, value: Buffer): void {
     if (this.#wasClosed) return;
+    if (this.#staged.size === 0) this.#stagedAt = this.#now();
     this.#staged.set(key, value);
     this.#writing ??= this.#writeAll();
   }
@@ -60,19 +64,23 @@ export class TableWriter {
       setImmediate(resolve);
     });
     while (this.#staged.size > 0) {
-      const batch = this.#staged;
+      const [batch, stagedAt] = [this.#staged, this.#stagedAt];
       this.#staged = new Map();
       this.#leaving = batch;
       const evicted = this.#touch(batch.keys());
       try {
         await this.table.write(batch, evicted);
-        this.options.onWritten?.(batch.size);
+        this.options.onWritten?.(batch.size, this.#now() - stagedAt);
       } catch (cause) {
         this.options.onFailure(cause);
       }
     }
     this.#leaving = new Map();
     this.#writing = undefined;
+  }
+
+  #now(): number {
+    return this.options.monotonicMs?.() ?? 0;
   }
 
   #touch(keys: Iterable<string>): string[] {

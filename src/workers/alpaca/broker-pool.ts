@@ -14,6 +14,8 @@ export interface BrokerPoolOptions {
   readonly connectTimeoutMs: number;
   /** How long an idle socket is kept; below the broker's own limit where that is known. */
   readonly keepAliveMs: number;
+  /** Told of every socket that is opened: the fewer of them to a call, the better. */
+  readonly onOpened?: () => void;
 }
 
 export interface Exchange {
@@ -68,6 +70,7 @@ export class BrokerPool {
       bodyTimeout: 0,
       connect: { timeout: options.connectTimeoutMs },
     });
+    this.#pool.on('connect', () => options.onOpened?.());
   }
 
   /**

@@ -63,6 +63,7 @@ export class Trading {
         freeBytesMin: FREE_BYTES_MIN,
         ringSize: config.streams.ringSize,
         keepKeysDays: config.orders.keepKeysDays,
+        onCommitted: (spentMs) => meter.observe('opitios_journal_commit_seconds', spentMs / 1_000),
       },
       clock,
     );
@@ -157,6 +158,7 @@ export class Trading {
       connections: this.parts.config.alpaca.poolConnections,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       keepAliveMs: KEEP_ALIVE_MS,
+      onOpened: () => this.parts.meter.count('opitios_broker_connections_opened_total'),
     };
     const pool = new BrokerPool(options, this.parts.clock);
     this.#pools.set(origin, pool);

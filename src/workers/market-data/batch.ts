@@ -5,6 +5,8 @@
  */
 import { Piscina } from 'piscina';
 import { GatewayError } from '../../kernel/domain/errors.js';
+import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Meter } from '../../kernel/runtime/meter.js';
 import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import type { ResultOf, RunTask, Task } from '../../threads/tasks.js';
 
@@ -29,6 +31,8 @@ export interface BatchOptions {
   /** Tasks waiting for a thread; one more is refused. */
   readonly queueMax: number;
   readonly tracer?: Tracer;
+  /** For how long a task waited for a thread, and ran in it. */
+  readonly measure?: { readonly clock: Clock; readonly meter: Meter };
 }
 
 export function createBatch(options: BatchOptions, runInline: RunTask): Batch {
@@ -89,13 +93,25 @@ export class PooledBatch implements Batch {
   }
 
   async #inThread<T extends Task>(task: T, signal: AbortSignal | undefined): Promise<ResultOf<T>> {
+    const askedAt = this.#now();
     await this.#takeTurn(signal);
+    const beganAt = this.#now();
+    this.#observe('wait', beganAt - askedAt);
     try {
       const running: Promise<unknown> = this.#pool.run(task, { transferList: transfersOf(task) });
       return (await running) as ResultOf<T>;
     } finally {
+      this.#observe('run', this.#now() - beganAt);
       this.#giveTurn();
     }
+  }
+
+  #now(): number {
+    return this.options.measure?.clock.monotonicMs() ?? 0;
+  }
+
+  #observe(part: 'wait' | 'run', ms: number): void {
+    this.options.measure?.meter.observe('opitios_thread_task_seconds', ms / 1_000, { part });
   }
 
   async close(): Promise<void> {

@@ -73,7 +73,7 @@ const PROBE_TIMEOUT_MS = 2_000;
 export function tableWriter(
   table: QuoteTable,
   settings: Pick<HubSettings, 'tableSizeMb'>,
-  { meter, log }: { readonly meter: Meter; readonly log: Log },
+  { meter, log, clock }: { readonly meter: Meter; readonly log: Log; readonly clock: Clock },
 ): TableWriter {
   return new TableWriter(table, {
     entriesMax: Math.max(1_000, Math.floor((settings.tableSizeMb * 1_048_576) / ENTRY_BYTES)),
@@ -81,9 +81,11 @@ export function tableWriter(
       meter.count('opitios_market_data_table_failures_total');
       log.error({ cause }, 'the shared quote table could not be written');
     },
-    onWritten: (records) => {
+    onWritten: (records, lagMs) => {
       meter.count('opitios_market_data_table_writes_total', {}, records);
+      meter.observe('opitios_market_data_table_lag_seconds', lagMs / 1_000);
     },
+    monotonicMs: () => clock.monotonicMs(),
   });
 }
 

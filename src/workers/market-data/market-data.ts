@@ -86,6 +86,7 @@ export class MarketData {
         entry: parts.threadsEntry,
         queueMax: settings.threads * THREAD_QUEUE_PER_THREAD,
         ...(parts.tracer !== undefined && { tracer: parts.tracer }),
+        measure: { clock, meter: parts.meter },
       },
       (task) => parts.runTask(task, () => table),
     );

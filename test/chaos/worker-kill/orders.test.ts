@@ -19,7 +19,10 @@ beforeAll(async () => {
     accounts: 8,
     workers: WORKERS,
     simulator: ['--rate', '100000'],
-    config: { alpaca: { rate_limit_per_minute: 100_000 } },
+    config: {
+      alpaca: { rate_limit_per_minute: 100_000 },
+      cluster: { warm_spare: process.env['OPITIOS_SPARE'] !== '0' },
+    },
   });
 }, 90_000);
 afterAll(() => gateway.stop(), 60_000);

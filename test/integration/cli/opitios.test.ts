@@ -1,7 +1,7 @@
 /** The built command as somebody at a terminal meets it: exit codes, lines, files. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, readFile, readdir, stat } from 'node:fs/promises';
+import { chmod, copyFile, readFile, readdir, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { afterEach, expect, test } from '@jest/globals';
@@ -219,3 +219,36 @@ test('token, config print and a command to a gateway that does not run', async (
   expect(status).toEqual({ code: 1, out: '', err: ['the gateway at 127.0.0.1:1 does not answer: is it running?'] });
   expect((await opitios(['token', '--config', file, '--permissions', '*'])).code).toBe(2);
 });
+
+test('doctor looks at files, limits, disk, shared memory, ports, keys and clock, and says what to do', async () => {
+  const broker = createHttpServer((request, response) => {
+    const date = new Date(Date.now() - 10_000).toUTCString();
+    response.writeHead(request.headers['apca-api-key-id'] === 'REFUSED' ? 403 : 200, { date }).end('{}');
+  }).listen(0, '127.0.0.1');
+  const taken = createServer().listen(0, '127.0.0.1');
+  await Promise.all([once(broker, 'listening'), once(taken, 'listening')]);
+  const [{ port }, { port: used }] = [broker.address() as AddressInfo, taken.address() as AddressInfo];
+  const url = `http://127.0.0.1:${port}`;
+  const more = [
+    `alpaca: { endpoints: { trading_paper: "${url}", trading_live: "${url}" } }`,
+    `server: { port: ${used} }`,
+    'market_data: { shared_memory_dir: "/no-such-place/here" }',
+  ].join('\n');
+  const yaml = aConfig({ accounts: 2, more }).replace(/(account_002", api_key: )"[^"]+"/, '$1"REFUSED"');
+  const file = await configFile(yaml);
+  await chmod(file, 0o644);
+
+  const { code, out, err } = await opitios(['doctor', '--config', file]);
+  broker.close();
+  taken.close();
+
+  expect({ code, err }).toEqual({ code: 1, err: [expect.stringMatching(/^\d+ things need attention$/)] });
+  expect(out).toMatch(/^warn {2}.* is readable by others \(0644\): chmod 600 /m);
+  expect(out).toMatch(/^(?:ok|fail) +open files: \d+ allowed, \d+ needed/m);
+  expect(out).toMatch(/^(?:ok|fail) +data directory .*: \d+ MB free$/m);
+  expect(out).toMatch(/^fail {2}shared memory \/no-such-place\/here does not exist: create it$/m);
+  expect(out).toMatch(new RegExp(`^warn {2}server: .*${used}.*fine while the gateway runs`, 'm'));
+  expect(out).toMatch(/^(?:ok|warn) +setpriv/m);
+  expect(out).toMatch(/^fail {2}account_002: the broker refuses the key \(403\)$/m);
+  expect(out).toMatch(/^warn {2}clock: 1\d\.\d s ahead of the broker's: synchronise it/m);
+}, 30_000);

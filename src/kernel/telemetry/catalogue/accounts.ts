@@ -17,6 +17,18 @@ export const accountsMetrics: readonly MetricDeclaration[] = [
     buckets: SECONDS,
   },
   {
+    name: 'opitios_broker_connections_opened_total',
+    kind: 'counter',
+    help: 'Sockets opened to the broker for calls: against the calls, what share of them found one open',
+    labels: [],
+  },
+  {
+    name: 'opitios_account_budget_remaining_ratio',
+    kind: 'gauge',
+    help: 'What is left of the request budget of the account that has least, as a share of it',
+    labels: [],
+  },
+  {
     name: 'opitios_broker_queue_seconds',
     kind: 'histogram',
     help: 'Wait for a place in an account request budget',

@@ -59,6 +59,20 @@ export const marketDataMetrics: readonly MetricDeclaration[] = [
     labels: [],
   },
   {
+    name: 'opitios_market_data_table_lag_seconds',
+    kind: 'histogram',
+    help: 'From a record at the hub to all workers being able to read it, the oldest of each transaction.',
+    labels: [],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1],
+  },
+  {
+    name: 'opitios_thread_task_seconds',
+    kind: 'histogram',
+    help: 'Batch work in threads: the wait for a thread, and the run in it with the way there and back.',
+    labels: ['part'],
+    buckets: SECONDS,
+  },
+  {
     name: 'opitios_market_data_table_failures_total',
     kind: 'counter',
     help: 'Transactions of the shared quote table that failed.',

@@ -2,6 +2,20 @@ import type { MetricDeclaration } from '../metric.js';
 
 export const ordersMetrics: readonly MetricDeclaration[] = [
   {
+    name: 'opitios_journal_commit_seconds',
+    kind: 'histogram',
+    help: 'Time to make a write to the order journal durable, the wait for the one before included',
+    labels: [],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
+  { name: 'opitios_orders_unknown', kind: 'gauge', help: 'Orders whose outcome nobody knows now', labels: [] },
+  {
+    name: 'opitios_order_unknown_age_seconds',
+    kind: 'gauge',
+    help: 'Age of the oldest of them; 0 when there is none',
+    labels: [],
+  },
+  {
     name: 'opitios_order_attempts_total',
     kind: 'counter',
     help: 'Attempts to send an order, by what the broker or the wire made of them',
