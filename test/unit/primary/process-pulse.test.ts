@@ -26,3 +26,12 @@ test('a process that works has run, one that is stopped has not, and one that is
   await new Promise((resolve) => child.once('exit', resolve));
   expect(pulse.hasRun(pid)).toBe(false);
 }, 30_000);
+
+test('a process that waits for a processor is not stuck, one that sleeps without having run is', () => {
+  let state = 'R';
+  const pulse = new ProcessPulse(() => `7 (a (strange) name) ${state} 1 7 7 0 -1 4194560 9 0 0 0 12 3 0 0 20 0 11`);
+
+  expect(pulse.hasRun(7)).toBe(true);
+  expect(pulse.hasRun(7)).toBe(true);
+  for (state of ['S', 'D', 'T']) expect([state, pulse.hasRun(7)]).toEqual([state, false]);
+});
