@@ -6,6 +6,7 @@ import type { Meter } from '../../kernel/runtime/meter.js';
 import type { Elsewhere } from '../routing/elsewhere.js';
 import type { InstanceMap } from '../routing/instance-map.js';
 import type { SharedEvents } from '../routing/shared-events.js';
+import type { SharedLimits } from '../http/shared-limits.js';
 import type { SharedQuotes } from '../market-data/shared-quotes.js';
 import { MASTER_ACCOUNT_ID } from '../../kernel/domain/identifiers.js';
 
@@ -13,13 +14,14 @@ export interface Shared {
   readonly elsewhere?: Elsewhere;
   readonly shared?: SharedEvents;
   readonly quotes?: SharedQuotes;
+  readonly limits?: SharedLimits;
 }
 
 /** Order events kept a lease slot, about: a slot has few accounts. */
 const EVENTS_KEPT = 20_000;
 
 export async function openShared(
-  { cluster }: GatewayConfig,
+  { cluster, limits }: GatewayConfig,
   map: InstanceMap,
   { clock, log, meter }: { readonly clock: Clock; readonly log: Log; readonly meter: Meter },
 ): Promise<Shared> {
@@ -45,5 +47,9 @@ export async function openShared(
     },
     members: () => map.members,
   });
-  return { elsewhere: new Elsewhere({ map, forwarder, clock, meter }), shared, quotes };
+  const elsewhere = new Elsewhere({ map, forwarder, clock, meter });
+  if ((limits.perSubjectPerMinute ?? limits.perAccountPerMinute) === undefined) return { elsewhere, shared, quotes };
+  const { openSharedLimits } = await import('../http/shared-limits.js');
+  const workers = (): number => cluster.workers * map.members;
+  return { elsewhere, shared, quotes, limits: openSharedLimits(redis, workers, { clock, log }) };
 }

@@ -128,6 +128,7 @@ export class WorkerParts {
       marketData: marketData.door,
       newKey,
       ...(others.elsewhere !== undefined && { elsewhere: others.elsewhere }),
+      ...(others.limits !== undefined && { sharedLimiter: others.limits.limiter }),
       metrics: async () => ({ contentType: EXPOSITION_TYPE, body: await metricsOf(admin) }),
       asyncApi: asyncApiDocument('1'),
       onUpgrade: (req, socket, head, caller) => streams.handleUpgrade(req, socket, head, caller),
@@ -215,6 +216,7 @@ export class WorkerParts {
     await this.built.others.elsewhere?.close();
     await this.built.others.shared?.close();
     this.built.others.quotes?.close();
+    this.built.others.limits?.close();
   }
 
   #publishReports(): void {

@@ -5,7 +5,7 @@
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
-import { isAccountId, type AccountId } from '../../kernel/domain/identifiers.js';
+import { isAccountId } from '../../kernel/domain/identifiers.js';
 import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -14,9 +14,12 @@ import type { Exchange } from './exchange.js';
 import type { ProxyTrust } from './proxy-trust.js';
 import type { Route } from './routes/route.js';
 import type { Traffic } from './traffic.js';
-import { WindowLimiter, type Allowance } from './window-limiter.js';
+import { WindowLimiter, type Allowance, type Limiter } from './window-limiter.js';
 
 export type EdgeConfig = Pick<GatewayConfig, 'server' | 'limits' | 'orders' | 'cluster'>;
+
+/** Where instances share the limits. */
+export type LimiterSource = (what: 'subject' | 'account', perMinute: number) => Limiter;
 
 /** Reads are shed first: this share of the places is kept for orders. */
 const ORDER_SHARE = 0.2;
@@ -24,8 +27,8 @@ const ORDER_SHARE = 0.2;
 const BEARER = /^Bearer ([\w-]{2,}\.[\w-]+\.[\w-]+)$/i;
 
 export class Gate {
-  readonly #subjects: WindowLimiter | undefined;
-  readonly #accounts: WindowLimiter | undefined;
+  readonly #subjects: Limiter | undefined;
+  readonly #accounts: Limiter | undefined;
   /** A token lives here no longer than the connection, which holds its last request anyway. */
   readonly #lastKnown = new WeakMap<object, { readonly authorization: string; readonly principal: Principal }>();
 
@@ -38,14 +41,15 @@ export class Gate {
       readonly traffic: Traffic;
       readonly proxies: ProxyTrust;
       readonly refusesNewWork: () => boolean;
+      readonly sharedLimiter?: LimiterSource;
     },
   ) {
     const { perSubjectPerMinute, perAccountPerMinute } = deps.config.limits;
     const { workers } = deps.config.cluster;
-    this.#subjects =
-      perSubjectPerMinute === undefined ? undefined : new WindowLimiter(perSubjectPerMinute, workers, deps.clock);
-    this.#accounts =
-      perAccountPerMinute === undefined ? undefined : new WindowLimiter(perAccountPerMinute, workers, deps.clock);
+    const alone: LimiterSource = (_, perMinute) => new WindowLimiter(perMinute, () => workers, deps.clock);
+    const limiter = deps.sharedLimiter ?? alone;
+    this.#subjects = perSubjectPerMinute === undefined ? undefined : limiter('subject', perSubjectPerMinute);
+    this.#accounts = perAccountPerMinute === undefined ? undefined : limiter('account', perAccountPerMinute);
   }
 
   /** Load and transport: before anything is spent on the request. */
@@ -101,7 +105,7 @@ export class Gate {
     }
   }
 
-  /** Permission, account and limits, in this order: a token without the permission learns nothing of accounts. */
+  /** Permission, then account: a token without the permission learns nothing of accounts. */
   authorise(route: Route, exchange: Exchange, account: string | undefined): Problem | undefined {
     const { principal } = exchange;
     if (principal === undefined) return unauthenticated(false);
@@ -115,7 +119,23 @@ export class Gate {
       const problem = this.#accountProblem(exchange, principal, account);
       if (problem !== undefined) return problem;
     }
-    return this.#limit(exchange, principal, exchange.accountId);
+    return undefined;
+  }
+
+  /** The limit of the subject without a promise; `wait` when only `limit` can tell, and nothing was counted. */
+  limitNow(exchange: Exchange, principal: Principal): Problem | undefined | 'wait' {
+    if (this.#subjects === undefined) return undefined;
+    const allowance = this.#subjects.take(principal.subject);
+    return allowance === undefined ? 'wait' : judge(exchange, allowance, undefined);
+  }
+
+  /** Limits of subject and account. */
+  async limit(exchange: Exchange): Promise<Problem | undefined> {
+    const { principal, accountId } = exchange;
+    if (principal === undefined) return undefined;
+    const bySubject = await this.#subjects?.acquire(principal.subject);
+    if (bySubject?.allowed === false || accountId === undefined) return judge(exchange, bySubject, undefined);
+    return judge(exchange, bySubject, await this.#accounts?.acquire(accountId));
   }
 
   #accountProblem(exchange: Exchange, principal: Principal, account: string): Problem | undefined {
@@ -135,23 +155,21 @@ export class Gate {
     exchange.accountId = account;
     return undefined;
   }
+}
 
-  #limit(exchange: Exchange, principal: Principal, account: AccountId | undefined): Problem | undefined {
-    const bySubject = this.#subjects?.take(principal.subject);
-    const byAccount = bySubject?.allowed === false || account === undefined ? undefined : this.#accounts?.take(account);
-    const tightest = [bySubject, byAccount]
-      .filter((one) => one !== undefined)
-      .sort((a, b) => a.remaining - b.remaining)[0];
-    if (tightest === undefined) return undefined;
-    announce(exchange, tightest, tightest === byAccount ? 'account' : 'subject');
-    const refused = [bySubject, byAccount].find((one) => one?.allowed === false);
-    if (refused === undefined) return undefined;
-    return {
-      code: 'rate-limited',
-      detail: 'The limit of requests a minute is used up.',
-      retryAfterS: refused.resetsInS,
-    };
-  }
+function judge(exchange: Exchange, bySubject?: Allowance, byAccount?: Allowance): Problem | undefined {
+  const tightest = [bySubject, byAccount]
+    .filter((one) => one !== undefined)
+    .sort((a, b) => a.remaining - b.remaining)[0];
+  if (tightest === undefined) return undefined;
+  announce(exchange, tightest, tightest === byAccount ? 'account' : 'subject');
+  const refused = [bySubject, byAccount].find((one) => one?.allowed === false);
+  if (refused === undefined) return undefined;
+  return {
+    code: 'rate-limited',
+    detail: 'The limit of requests a minute is used up.',
+    retryAfterS: refused.resetsInS,
+  };
 }
 
 /** draft-ietf-httpapi-ratelimit-headers. */

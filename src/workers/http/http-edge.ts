@@ -23,7 +23,7 @@ import { EdgeService } from './edge-service.js';
 import { Exchange, carriedBy, carry } from './exchange.js';
 import { Forwarding } from './forwarding.js';
 import { framingProblem } from './framing.js';
-import { Gate, type EdgeConfig } from './gate.js';
+import { Gate, type EdgeConfig, type LimiterSource } from './gate.js';
 import { asksForWebSocket, ignoreUpgrade } from './ignored-upgrade.js';
 import { createServer } from './listener.js';
 import { ProxyTrust } from './proxy-trust.js';
@@ -45,6 +45,7 @@ export interface HttpEdgeDeps {
   readonly config: EdgeConfig;
   /** Only where several instances share the accounts. */
   readonly elsewhere?: Elsewhere;
+  readonly sharedLimiter?: LimiterSource;
   /** For a request that came without a key and is forwarded. */
   readonly newKey?: () => string | undefined;
   readonly clock: Clock;

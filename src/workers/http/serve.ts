@@ -81,7 +81,8 @@ class RouteServer {
     const answer = this.route.quick?.(path, doors);
     if (answer === undefined) return false;
     exchange.principal = principal;
-    const refusal = gate.authorise(this.route, exchange, undefined);
+    const refusal = gate.authorise(this.route, exchange, undefined) ?? gate.limitNow(exchange, principal);
+    if (refusal === 'wait') return false;
     if (refusal === undefined) sender.reply(exchange, answer);
     else this.#refuse(exchange, refusal);
     return true;
@@ -138,12 +139,22 @@ class RouteServer {
     return this.route.permission === 'market_data' ? MASTER_ACCOUNT_ID : accountId;
   }
 
+  /** Then it is counted where it is answered. */
+  #isForwarded(exchange: Exchange): boolean {
+    const { forwarding } = this.deps;
+    const servedFor = this.#servedFor(exchange);
+    if (forwarding === undefined || servedFor === undefined || Forwarding.wasForwarded(exchange)) return false;
+    return forwarding.isThere(servedFor);
+  }
+
   async #authorise(exchange: Exchange, account: string | undefined, gate: Gate): Promise<Problem | undefined> {
     if (this.route.permission === 'none') return undefined;
     const found = await gate.authenticate(exchange);
     if ('code' in found) return found;
     exchange.principal = found;
-    return gate.authorise(this.route, exchange, account);
+    const refusal = gate.authorise(this.route, exchange, account);
+    if (refusal !== undefined || this.#isForwarded(exchange)) return refusal;
+    return gate.limit(exchange);
   }
 
   async #check(exchange: Exchange, path: Readonly<Record<string, string>>): Promise<Checked> {

@@ -12,20 +12,28 @@ export interface Allowance {
   readonly resetsInS: number;
 }
 
+export interface Limiter {
+  /** Undefined when only `acquire` can tell. */
+  take(key: string): Allowance | undefined;
+  acquire(key: string): Promise<Allowance>;
+}
+
 const WINDOW_MS = 60_000;
 /** Full: the key that began its window first is forgotten. Keys are verified subjects and accounts, not free text. */
 const KEYS_MAX = 10_000;
 
-export class WindowLimiter {
+export class WindowLimiter implements Limiter {
   readonly #windows = new Map<string, { startedMs: number; used: number }>();
-  readonly #limit: number;
 
   constructor(
-    perMinute: number,
-    workers: number,
+    private readonly perMinute: number,
+    /** That the limit is divided by. */
+    private readonly workers: () => number,
     private readonly clock: Clock,
-  ) {
-    this.#limit = Math.max(1, Math.floor(perMinute / Math.max(1, workers)));
+  ) {}
+
+  acquire(key: string): Promise<Allowance> {
+    return Promise.resolve(this.take(key));
   }
 
   take(key: string): Allowance {
@@ -37,12 +45,13 @@ export class WindowLimiter {
       this.#windows.set(key, window);
       if (this.#windows.size > KEYS_MAX) this.#forgetOldest();
     }
-    const allowed = window.used < this.#limit;
+    const limit = Math.max(1, Math.floor(this.perMinute / Math.max(1, this.workers())));
+    const allowed = window.used < limit;
     if (allowed) window.used += 1;
     return {
       allowed,
-      limit: this.#limit,
-      remaining: this.#limit - window.used,
+      limit,
+      remaining: Math.max(0, limit - window.used),
       resetsInS: Math.max(1, Math.ceil((window.startedMs + WINDOW_MS - nowMs) / 1_000)),
     };
   }

@@ -136,7 +136,7 @@ function codeOf(body: Uint8Array): string {
   }
 }
 
-/** Each instance puts its own on an answer; the caller gets those of the one that it spoke to. */
+/** Each instance puts its own on an answer; the caller gets those of the one that it spoke to. Limits count at the holder. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   'content-security-policy',
   'cross-origin-opener-policy',
@@ -147,8 +147,6 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   'traceparent',
   'x-content-type-options',
   'x-frame-options',
-  'ratelimit',
-  'ratelimit-policy',
 ]);
 
 function passedOn(reply: Extract<ForwardReply, { readonly kind: 'answered' }>): AccountAnswer {
