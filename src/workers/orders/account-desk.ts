@@ -19,6 +19,7 @@ import { noteLateOrder } from './late-order.js';
 import { LiveIntent } from './live-intent.js';
 import { sweepOrders, type SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts } from './ports.js';
+import { auditRecovered } from './recovered-intents.js';
 import { RefusalBreaker } from './refusal-breaker.js';
 import { RecentOrders } from './risk/recent-orders.js';
 import { rulesOf } from './risk/risk-gate.js';
@@ -151,7 +152,9 @@ export class AccountDesk {
     this.events.finishPendingFills();
     if (open.length > 0) {
       this.shared.ports.log.warn({ accountId: this.session.accountId, open: open.length }, 'open intents recovered');
+      const audited = auditRecovered(open, this.shared.ports);
       await this.sweep(Math.min(...open.map(({ intent }) => intent.recordedAt)));
+      await audited;
     }
     for (const live of open) this.#drive(live, undefined, false, (driver) => driver.resume());
   }

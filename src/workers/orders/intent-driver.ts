@@ -203,7 +203,6 @@ export class IntentDriver {
     void this.#attempt(attempts);
   }
 
-  /** With the body: a former owner may have died between journal and audit, and then this is the only record of it. */
   async #auditAttempt(attempt: number): Promise<void> {
     const { accountId, subject, requestId, clientOrderId, path } = this.live.intent;
     const facts = { client_order_id: clientOrderId, attempt, path, body: this.live.body };

@@ -282,6 +282,25 @@ test('a market order older than its time is not sent again', async () => {
   expect(session.posts()).toHaveLength(1);
 });
 
+test('an intent that a dead owner wrote into the journal only is in the trail before its successor sends it', async () => {
+  const store = new MemoryStore();
+  const clock = await leaveOpen(store);
+  // The trail of the dead owner has nothing of it.
+  const after = new DeskFixture({ store, clock, orders: { ambiguous: 'resubmit_same_id' } });
+  const trailAtPost: (readonly string[])[] = [];
+  const session = new ScriptedSession((call, body) => {
+    if (call.method !== 'POST') return NOT_FOUND;
+    trailAtPost.push(after.audit.kinds());
+    return accepted(body);
+  }, 2);
+  await after.desk.adopt(session);
+  await clock.advance(7_000);
+
+  expect(trailAtPost).toEqual([['intent', 'attempt']]);
+  expect(after.audit.entries[0]).toMatchObject({ subject: 'caller', facts: { recovered: true, path: '/v2/orders' } });
+  expect(after.audit.kinds()).toEqual(['intent', 'attempt', 'outcome']);
+});
+
 test('a DAY order that a former owner left open over the close is looked up, not sent again', async () => {
   const store = new MemoryStore();
   const clock = await leaveOpen(store);
@@ -373,11 +392,12 @@ test('a wall clock that ran ahead before the takeover does not end the search be
   expect(after.desk.openUnknown(ACCOUNT)).toBe(1);
 });
 
+/** One that might still be sent again, were it young enough. */
 async function leaveOpen(store: MemoryStore): Promise<DeskFixture['clock']> {
-  const before = new DeskFixture({ store });
+  const before = new DeskFixture({ store, orders: { ambiguous: 'resubmit_same_id', answerDeadlineMs: 150 } });
   await before.desk.adopt(new ScriptedSession(losing(() => undefined)));
   const asked = before.submit(anOrder(), { key: 'k1' });
-  await before.clock.advance(2_100);
+  await before.clock.advance(200);
   await asked;
   await before.desk.close({ deadlineMs: 0 });
   return before.clock;
