@@ -116,6 +116,7 @@ export class Gateway {
     const workers = [...(this.supervisor?.active().values() ?? [])];
     for (const state of ['starting', 'ready', 'leaving'] as const)
       meter.gauge('opitios_workers', workers.filter(({ phase }) => phase === state).length, { state });
+    meter.gauge('opitios_workers', this.supervisor?.isSpareWarm === true ? 1 : 0, { state: 'spare' });
     metrics.update({ slot: 'primary', pid: process.pid }, await meter.snapshot());
     return metrics.text();
   }

@@ -88,6 +88,11 @@ export class Supervisor {
     return this.#stop.signal.aborted;
   }
 
+  /** The next death is answered by a worker that has started already. */
+  get isSpareWarm(): boolean {
+    return this.#spare?.phase === 'idle';
+  }
+
   /** Slots without a ready worker. */
   missing(): readonly number[] {
     const ready = [...this.#active].filter(([, one]) => one.phase === 'ready');
@@ -207,7 +212,12 @@ export class Supervisor {
       const free = this.slots().find((candidate) => !this.#active.has(candidate));
       if (free === undefined) return;
       const next = this.#takeSpare() ?? this.#fork();
-      if (!(await next.until(() => next.phase === 'idle', HELLO_MS))) continue;
+      if (!(await next.until(() => next.phase === 'idle', HELLO_MS))) {
+        // The old one goes on: a restart may not make less of what there is.
+        this.parts.log.error({ slot, pid: next.pid }, 'no new worker came up: the old one stays');
+        next.kill('planned');
+        continue;
+      }
       await this.exclusively(() => this.#handOver(old, slot, next, free));
       old.send({ kind: 'ownership', table: this.parts.table.table() });
       await this.#untilReady(free);

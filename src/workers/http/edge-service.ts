@@ -14,7 +14,7 @@ const CONTENT_TYPES: Readonly<Record<AssetName, string>> = {
 
 export class EdgeService implements ServiceDoor {
   readonly draining: () => boolean;
-  readonly #openApi: ServedFile;
+  #openApi: Promise<ServedFile> | undefined;
   readonly #asyncApi: ServedFile;
   readonly #assets: ReadonlyMap<AssetName, ServedFile>;
 
@@ -27,12 +27,13 @@ export class EdgeService implements ServiceDoor {
     },
   ) {
     this.draining = deps.draining;
-    this.#openApi = jsonFile(openApiDocument(deps.routes));
     this.#asyncApi = jsonFile(deps.asyncApi ?? {});
     this.#assets = new Map((Object.keys(CONTENT_TYPES) as AssetName[]).map((name) => [name, readAsset(name)]));
   }
 
-  openApi(): ServedFile {
+  /** Made when somebody asks: a worker that takes accounts over has better things to do. */
+  openApi(): Promise<ServedFile> {
+    this.#openApi ??= openApiDocument(this.deps.routes).then(jsonFile);
     return this.#openApi;
   }
 

@@ -1,4 +1,5 @@
 /** The OpenAPI 3.1 document, made from the route table: it cannot know another gateway than the one that serves. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PROBLEMS } from '../../kernel/domain/problem.js';
 import { PROBLEM_TYPE } from './problem-document.js';
 import { toJsonSchema } from './schema/json-schema.js';
@@ -8,12 +9,23 @@ import type { Route } from './routes/route.js';
 
 const PROBLEM_REF = { $ref: '#/components/responses/Problem' };
 
-export function openApiDocument(routes: readonly Route[]): JsonSchema {
-  const paths: Record<string, Record<string, unknown>> = {};
+type Paths = Record<string, Record<string, unknown>>;
+
+/**
+ * One route a turn of the event loop: describing every schema takes a tenth of a second and more, which neither requests
+ * under way nor accounts that wait for this worker should spend on a document.
+ */
+export async function openApiDocument(routes: readonly Route[]): Promise<JsonSchema> {
+  const paths: Paths = {};
   for (const route of routes) {
     const path = (paths[route.template] ??= {});
     path[route.method.toLowerCase()] = operation(route);
+    await nextTurn();
   }
+  return documentOf(routes, paths);
+}
+
+function documentOf(routes: readonly Route[], paths: Paths): JsonSchema {
   return {
     openapi: '3.1.0',
     info: {

@@ -10,6 +10,7 @@ const BETWEEN_MS = KILLS > 3 ? 2_700 : 500;
 /** An answer that takes this long is no answer: the connection hangs. */
 const HUNG_MS = 20_000;
 const CALLERS = 6;
+const HAS_SPARE = process.env['OPITIOS_SPARE'] !== '0';
 /** A caller that hears nothing or a 503 repeats the same request under the same key, as the contract says. */
 const TRIES_MAX = 60;
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
     simulator: ['--rate', '100000'],
     config: {
       alpaca: { rate_limit_per_minute: 100_000 },
-      cluster: { warm_spare: process.env['OPITIOS_SPARE'] !== '0' },
+      cluster: { warm_spare: HAS_SPARE },
     },
   });
 }, 90_000);
@@ -70,9 +71,13 @@ async function place(accountId: string, key: string, pauseMs = 50): Promise<Plac
   throw new TypeError(`${key} was never answered: ${statuses.join(' ')}`);
 }
 
-async function counters(): Promise<ReadonlyMap<string, number>> {
+async function spares(): Promise<number | undefined> {
+  return (await counters('gauge')).get('opitios_workers{state="spare"}');
+}
+
+async function counters(kind = 'counter'): Promise<ReadonlyMap<string, number>> {
   const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
-  const names = new Set([...text.matchAll(/^# TYPE (\S+) counter$/gm)].map((match) => match[1]));
+  const names = new Set([...text.matchAll(new RegExp(`^# TYPE (\\S+) ${kind}$`, 'gm'))].map((match) => match[1]));
   const samples = [...text.matchAll(/^([a-z_]+)(\{.*\})? (\S+)$/gm)];
   return new Map(
     samples
@@ -104,6 +109,7 @@ test(`${KILLS} kills under orders: none is lost or doubled, no caller is refused
   const tradingMs: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {
     await sleep(BETWEEN_MS);
+    if (HAS_SPARE && KILLS > 3) await eventually(async () => (await spares()) === 1, 'the spare is warm');
     const { workers, accounts } = await gateway.pool();
     const victim = workers[kill % workers.length]?.slot ?? 0;
     const pid = workers.find(({ slot }) => slot === victim)?.pid ?? 0;
@@ -123,7 +129,7 @@ test(`${KILLS} kills under orders: none is lost or doubled, no caller is refused
   await Promise.all([...callers, scrapes]);
   const unknown = placed.filter(({ statuses }) => statuses.at(-1) === 202).length;
   tell(
-    `${KILLS} kills of ${WORKERS} workers, ${placed.length} orders (${unknown} answered 202): trading again ${percentiles(tradingMs)}; ` +
+    `${KILLS} kills of ${WORKERS} workers ${HAS_SPARE ? 'with' : 'without'} a spare, ${placed.length} orders (${unknown} answered 202): trading again ${percentiles(tradingMs)}; ` +
       `whole again ${percentiles(wholeMs)}; hung ${hung.length}, counters that fell ${new Set(fallen).size}`,
   );
 

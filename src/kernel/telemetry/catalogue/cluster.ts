@@ -21,7 +21,12 @@ export const clusterMetrics: readonly MetricDeclaration[] = [
     labels: [],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
   },
-  { name: 'opitios_workers', kind: 'gauge', help: 'Worker processes by state', labels: ['state'] },
+  {
+    name: 'opitios_workers',
+    kind: 'gauge',
+    help: 'Worker processes by state; a spare has started and waits for a death',
+    labels: ['state'],
+  },
   {
     name: 'opitios_worker_exits_total',
     kind: 'counter',

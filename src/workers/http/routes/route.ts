@@ -86,7 +86,7 @@ export interface Doors {
 /** What the edge answers by itself. */
 export interface ServiceDoor {
   draining(): boolean;
-  openApi(): ServedFile;
+  openApi(): Promise<ServedFile>;
   asyncApi(): ServedFile;
   asset(name: AssetName): ServedFile;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;

@@ -90,7 +90,7 @@ export const serviceRoutes: readonly Route[] = [
       summary: 'This document',
       answers: [{ status: 200, description: 'OpenAPI 3.1.', schema: answer.openApi }],
     },
-    (_call, doors) => document(doors.service.openApi()),
+    async (_call, doors) => document(await doors.service.openApi()),
   ),
   page('/docs', 'getDocs', 'docs.html'),
   page('/docs/docs.css', 'getDocsStyle', 'docs.css'),
