@@ -1,12 +1,15 @@
 /** Every call of one account to the broker: through its breaker, within its budget, one attempt, an honest reply. */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
-import type { ExchangeResult } from '../alpaca/broker-pool.js';
+import type { ExchangeResult, Precedence } from '../alpaca/broker-pool.js';
 import type { BrokerWire } from '../alpaca/broker-wire.js';
 import { rateHeadersOf, retryAfterOf } from '../alpaca/rate-headers.js';
-import type { BrokerCall, BrokerReply } from './account-session.js';
+import type { BrokerCall, BrokerReply, BudgetLane } from './account-session.js';
 import { Breaker } from './breaker.js';
 import type { RateBudget } from './rate-budget.js';
+
+/** Also between accounts, which share the sockets: what ends a risk before what takes one, and reads last. */
+const PRECEDENCE: Readonly<Record<BudgetLane, Precedence>> = { cancel: 0, order: 1, lookup: 2, read: 3 };
 
 export class BudgetedCalls {
   readonly #breaker: Breaker;
@@ -42,6 +45,7 @@ export class BudgetedCalls {
     this.meter.observe('opitios_broker_queue_seconds', spentMs / 1000, { lane: call.lane });
     const result = await this.wire.send({
       method: call.method,
+      precedence: PRECEDENCE[call.lane],
       path: call.path,
       deadlineMs: Math.max(1, call.deadlineMs - spentMs),
       ...(call.body !== undefined && { body: call.body }),

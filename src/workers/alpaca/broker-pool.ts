@@ -18,6 +18,8 @@ export interface BrokerPoolOptions {
   readonly onOpened?: () => void;
 }
 
+export type Precedence = 0 | 1 | 2 | 3;
+
 export interface Exchange {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Path and query. */
@@ -27,6 +29,8 @@ export interface Exchange {
   /** For everything: waiting for a socket, sending, and reading the whole answer. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+  /** Who goes first where sockets are short; 0 before all others, and without one after them. */
+  readonly precedence?: Precedence;
   /** Asked with a socket at hand, in the same turn in which the bytes would leave. */
   readonly mayStillSend?: () => boolean;
 }
@@ -53,7 +57,7 @@ const BODY_BYTES_MAX = 32 << 20;
 export class BrokerPool {
   readonly #pool: Pool;
   /** Whoever waits here can leave for free; leaving undici's own queue costs a socket. */
-  readonly #waiting = new Set<Attempt>();
+  readonly #waiting: readonly Set<Attempt>[] = [new Set(), new Set(), new Set(), new Set()];
   #busy = 0;
 
   constructor(
@@ -85,27 +89,30 @@ export class BrokerPool {
 
   /** Never rejects. */
   exchange(exchange: Exchange): Promise<ExchangeResult> {
+    const waiting = this.#waiting[exchange.precedence ?? 3] as Set<Attempt>;
     return new Promise((resolve) => {
       const attempt = new Attempt(exchange, this.clock, (result) => {
         resolve(result);
         // One that still waited held no place.
-        if (this.#waiting.delete(attempt)) return;
+        if (waiting.delete(attempt)) return;
         this.#busy -= 1;
         this.#next();
       });
-      this.#waiting.add(attempt);
+      waiting.add(attempt);
       if (exchange.signal?.aborted === true) attempt.giveUp('the caller left');
       else this.#next();
     });
   }
 
   #next(): void {
-    for (const attempt of this.#waiting) {
-      if (this.#busy >= this.options.connections) return;
-      this.#waiting.delete(attempt);
-      this.#busy += 1;
-      const { method, path, headers, body } = attempt.exchange;
-      this.#pool.dispatch({ method, path, headers, body: body ?? null }, attempt);
+    for (const waiting of this.#waiting) {
+      for (const attempt of waiting) {
+        if (this.#busy >= this.options.connections) return;
+        waiting.delete(attempt);
+        this.#busy += 1;
+        const { method, path, headers, body } = attempt.exchange;
+        this.#pool.dispatch({ method, path, headers, body: body ?? null }, attempt);
+      }
     }
   }
 

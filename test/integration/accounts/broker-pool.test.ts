@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { SystemClock } from '../../../src/kernel/runtime/system-clock.js';
 import { BrokerPool } from '../../../src/workers/alpaca/broker-pool.js';
+import { eventually } from '../../support/eventually.js';
 
 const ends: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -81,4 +82,29 @@ test('exchanges given up while they queue close no socket of the others', async 
   await slow;
   expect(await pool.exchange(GET)).toMatchObject({ kind: 'answered' });
   expect(broker.sockets).toHaveLength(1);
+});
+
+test('where sockets are short cancels go before orders, orders before lookups, and reads last, each in its order', async () => {
+  let free: () => void = () => undefined;
+  const broker = await startBroker((path, _socket, done) => {
+    if (path === 'GET /slow') free = () => done('{}');
+    else done('{}');
+  });
+  const pool = poolOn(broker.origin);
+  const slow = pool.exchange({ ...GET, path: '/slow' });
+  await eventually('the socket is taken', () => broker.arrivals.length === 1);
+  const lanes = [
+    ...(['read', 'lookup', 'order', 'cancel'] as const),
+    ...(['read', 'lookup', 'order', 'cancel'] as const),
+  ];
+  const precedences = { cancel: 0, order: 1, lookup: 2, read: undefined } as const;
+  const rest = lanes.map((lane, n) => {
+    const precedence = precedences[lane];
+    return pool.exchange({ ...GET, path: `/${lane}-${n}`, ...(precedence !== undefined && { precedence }) });
+  });
+  free();
+  await Promise.all([slow, ...rest]);
+
+  const paths = broker.arrivals.slice(1).map((path) => path.replace('GET /', ''));
+  expect(paths).toEqual(['cancel-3', 'cancel-7', 'order-2', 'order-6', 'lookup-1', 'lookup-5', 'read-0', 'read-4']);
 });
