@@ -1,6 +1,6 @@
 /**
  * Appends intents and outcomes to a slot's journal, and audit records beside them (from dist), and names on its output
- * each intent that both have acknowledged as durable. Runs until it is killed.
+ * each intent that both have acknowledged as durable, and when (CLOCK_MONOTONIC). Runs until it is killed.
  */
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,6 +51,6 @@ async function write() {
       // The disk is gone: nothing more is acknowledged.
       return;
     }
-    writeSync(1, `${clientOrderId}\n`);
+    writeSync(1, `${clientOrderId} ${process.hrtime.bigint()}\n`);
   }
 }

@@ -87,6 +87,7 @@ async function killsOf(lane: number): Promise<DeskProcesses> {
     order.text !== undefined && [...order.named].some((id) => !book.idsOf(order).includes(id));
   const { faults } = await verifyAudit(join(dataDir, 'audit'));
   expect({
+    seed: SEED,
     duplicates: desk.orders.filter((order) => book.idsOf(order).length > 1).map(describe),
     lost: desk.orders.filter((order) => order.text !== undefined && book.idsOf(order).length === 0).map(describe),
     untold: desk.orders.filter((order) => order.text === undefined && book.idsOf(order).length > 0).map(describe),
@@ -97,7 +98,17 @@ async function killsOf(lane: number): Promise<DeskProcesses> {
     // Only the primary signs checkpoints.
     auditFaults: faults.filter(({ file }) => file !== CHECKPOINTS_FILE),
   }).toEqual({
-    ...{ duplicates: [], lost: [], untold: [], renamed: [], strangers: 0, unaudited: [], replays: [], auditFaults: [] },
+    ...{
+      seed: SEED,
+      duplicates: [],
+      lost: [],
+      untold: [],
+      renamed: [],
+      strangers: 0,
+      unaudited: [],
+      replays: [],
+      auditFaults: [],
+    },
   });
   return desk;
 }

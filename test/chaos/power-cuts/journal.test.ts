@@ -41,10 +41,11 @@ async function writeUntilCut(on: LoopDisk, epoch: number, about: number): Promis
       'intents are acknowledged',
       60_000,
     );
-    on.cutPower();
+    const cutAt = on.cutPower();
     child.kill('SIGKILL');
     await once(child, 'close');
-    return told.split('\n').slice(0, -1);
+    const lines = told.split('\n').slice(0, -1);
+    return lines.map((line) => line.split(' ')).flatMap(([id = '', at = '']) => (BigInt(at) < cutAt ? [id] : []));
   } finally {
     child.kill('SIGKILL');
   }
