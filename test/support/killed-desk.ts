@@ -50,12 +50,7 @@ export class DeskProcesses {
 
   /** One process: asks again for what is not told yet, places `fresh` orders, and lives until it dies by itself. */
   async untilKilled(crashAt: string, fresh: number): Promise<void> {
-    const accounts = this.options.accounts.map(({ accountId }) => accountId);
-    const added = Array.from({ length: fresh }, (_, n): DeskOrder => ({
-      ...{ accountId: accounts[n % accounts.length] ?? '', key: randomUUID(), answers: [], named: new Set<string>() },
-      ...{ price: ((this.orders.length + n + 100) / 100).toFixed(2), text: undefined },
-    }));
-    this.orders.push(...added);
+    for (let n = 0; n < fresh; n += 1) this.#add();
     const { signal } = await this.#run(crashAt, this.#untold(), () => Promise.resolve('leave'));
     if (signal !== 'SIGKILL') throw new TypeError(`not killed at ${crashAt}: ${String(signal)}`);
     this.kills += 1;
@@ -72,16 +67,28 @@ export class DeskProcesses {
     await this.#run('', this.orders, () => Promise.resolve('leave'));
   }
 
+  #add(): DeskOrder {
+    const n = this.orders.length;
+    const { accounts } = this.options;
+    const order: DeskOrder = {
+      ...{ accountId: accounts[n % accounts.length]?.accountId ?? '', key: randomUUID(), answers: [] },
+      ...{ named: new Set<string>(), price: ((n + 100) / 100).toFixed(2), text: undefined },
+    };
+    this.orders.push(order);
+    return order;
+  }
+
   #untold(): readonly DeskOrder[] {
     return this.orders.filter(({ text }) => text === undefined);
   }
 
   async #run(
     crashAt: string,
-    orders: readonly DeskOrder[],
+    given: readonly DeskOrder[],
     next: (order: DeskOrder) => Promise<'ask' | 'leave'>,
   ): Promise<{ readonly signal: NodeJS.Signals | null }> {
     this.#epoch += 1;
+    const orders = [...given];
     const { dataDir, slot, accounts, endpoints } = this.options;
     const config = {
       ...{ dataDir, cluster: {}, streams: { ringSize: 1_000 }, risk: { defaults: {}, accounts: {} } },
@@ -118,8 +125,10 @@ export class DeskProcesses {
       void next(order).then((step) => {
         if (step === 'ask') setTimeout(() => ask(answer.n), 50);
         else waiting.delete(answer.n);
-        // One that is to die goes on living until it does.
-        if (waiting.size === 0 && crashAt === '') child.stdin.end();
+        if (waiting.size > 0) return;
+        // One that is to die goes on until it does: an order that was left unknown may have passed its point by.
+        if (crashAt === '') child.stdin.end();
+        else ask(orders.push(this.#add()) - 1);
       });
     });
     const guard = setTimeout(() => child.kill('SIGTERM'), 120_000);
