@@ -21,6 +21,8 @@ const TICKS_PER_SECOND = 100;
 const ACCOUNTS = 30;
 const IDLE_MS = 8_000;
 const SETTLE_MS = 2_000;
+const TURNS = 5;
+const WARM_MS = 400;
 const MIX = { quote: 0.7, read: 0.25, order: 0.05 };
 const ORDER = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '1.00' };
 const LIMITS = { rate_limit_per_minute: 100_000, data_rate_limit_per_minute: 100_000 };
@@ -121,36 +123,63 @@ async function ask({ pool, token, here, there }: Door, kind: Kind, number: numbe
   if (statusCode !== (isOrder ? 201 : 200)) throw new TypeError(`${kind}: ${statusCode} ${text.slice(0, 200)}`);
 }
 
-/** Keeps one request a connection in flight at every instance. @returns CPU in microseconds a request */
-async function drive(doors: readonly Door[], name: string, kindOf: (number: number) => Kind): Promise<number> {
+interface Slice {
+  readonly requests: number;
+  readonly ms: number;
+  readonly cpuUs: number;
+  readonly times: readonly number[];
+}
+
+/** Keeps one request a connection in flight at every instance. */
+async function drive(doors: readonly Door[], kindOf: (number: number) => Kind, forMs: number): Promise<Slice> {
   const times: number[] = [];
   let number = 0;
-  const run = async (forMs: number): Promise<void> => {
-    const end = performance.now() + forMs;
-    const loops = doors.flatMap((door) =>
-      Array.from({ length: Math.ceil(CONNECTIONS / doors.length) }, async () => {
-        while (performance.now() < end) {
-          const begun = performance.now();
-          number += 1;
-          await ask(door, kindOf(number), number);
-          times.push(performance.now() - begun);
-        }
-      }),
-    );
-    await Promise.all(loops);
-  };
-  await run(500);
-  times.length = 0;
   const before = cpuOfAll(doors);
   const begun = performance.now();
-  await run(seconds * 1_000);
-  const took = performance.now() - begun;
-  const cpu = ((cpuOfAll(doors) - before) * 1e6) / times.length;
-  times.sort((a, b) => a - b);
-  const at = (share: number): string => (times[Math.floor(times.length * share)] ?? Number.NaN).toFixed(2);
-  const rate = ((times.length * 1_000) / took).toFixed(0);
-  console.log(`| ${doors.length} | ${name} | ${rate} | ${cpu.toFixed(0)} | ${at(0.5)} | ${at(0.99)} |`);
-  return cpu;
+  const loops = doors.flatMap((door) =>
+    Array.from({ length: Math.ceil(CONNECTIONS / doors.length) }, async () => {
+      while (performance.now() - begun < forMs) {
+        const asked = performance.now();
+        number += 1;
+        await ask(door, kindOf(number), number);
+        times.push(performance.now() - asked);
+      }
+    }),
+  );
+  await Promise.all(loops);
+  return { requests: times.length, ms: performance.now() - begun, cpuUs: (cpuOfAll(doors) - before) * 1e6, times };
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+/**
+ * Every kind in turns, so that a machine that changes its pace changes it for all. The processor time that the idle
+ * processes need anyway is taken off. @returns median of the turns, in microseconds of processor time a request
+ */
+async function compare(
+  doors: readonly Door[],
+  idleUsPerS: number,
+  kinds: Readonly<Record<string, (number: number) => Kind>>,
+): Promise<Readonly<Record<string, number>>> {
+  const slices = new Map<string, Slice[]>(Object.keys(kinds).map((name) => [name, []]));
+  for (let turn = 0; turn <= TURNS; turn += 1) {
+    for (const [name, kindOf] of Object.entries(kinds)) {
+      const slice = await drive(doors, kindOf, turn === 0 ? WARM_MS : (seconds * 1_000) / TURNS);
+      if (turn > 0) slices.get(name)?.push(slice);
+    }
+  }
+  const costs: Record<string, number> = {};
+  for (const [name, own] of slices) {
+    const costOf = ({ requests, ms, cpuUs }: Slice): number => (cpuUs - (idleUsPerS * ms) / 1_000) / requests;
+    const cost = median(own.map(costOf));
+    const times = own.flatMap((slice) => slice.times).sort((a, b) => a - b);
+    const at = (share: number): string => (times[Math.floor(times.length * share)] ?? Number.NaN).toFixed(2);
+    const rate = median(own.map(({ requests, ms }) => (requests * 1_000) / ms)).toFixed(0);
+    costs[name] = cost;
+    console.log(`| ${doors.length} | ${name} | ${rate} | ${cost.toFixed(0)} | ${at(0.5)} | ${at(0.99)} |`);
+  }
+  return costs;
 }
 
 function mixed(number: number, instances: number): Kind {
@@ -260,9 +289,9 @@ async function throughput(count: number, known: Costs): Promise<Costs> {
       count === 1
         ? ['quote', 'read here', 'order here']
         : ['quote', 'read here', 'read there', 'order here', 'order there'];
-    const costs: Costs = {};
-    for (const kind of kinds) costs[kind] = await drive(doors, kind, () => kind);
-    const measured = await drive(doors, 'mixed', (number) => mixed(number, count));
+    const questions = Object.fromEntries(kinds.map((kind) => [kind, () => kind]));
+    const found = await compare(doors, quiet.cpu, { ...questions, mixed: (number) => mixed(number, count) });
+    const { mixed: measured = Number.NaN, ...costs } = found as Costs & { readonly mixed?: number };
     const own = predicted(costs, count);
     const before =
       known.quote === undefined
