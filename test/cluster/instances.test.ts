@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { eventually, restartGateway, type GatewayProcess } from '../support/gateway-process.js';
 import { callerOf, type Caller } from '../support/gateway-orders.js';
 import { fallingEpochs, startInstances, type Instances } from '../support/instances.js';
+import { hasNginx, startNginx } from '../support/nginx-process.js';
 import { hasRedis } from '../support/redis-process.js';
 
 const whenRedis = hasRedis() ? test : test.skip;
@@ -71,6 +72,30 @@ whenRedis('any account is read and traded through any instance, and each order i
   expect(new Set(sent.map(({ clientOrderId }) => clientOrderId)).size).toBe(sent.length);
   expect(sent.every(({ epoch }) => epoch > 2 ** 50)).toBe(true);
 });
+
+const whenNginx = hasRedis() && hasNginx() ? test : test.skip;
+
+whenNginx(
+  'any account is read and traded through the shipped nginx, whose choice of an instance is its own',
+  async () => {
+    const { gateways } = all();
+    const nginx = await startNginx(gateways.map(({ url }) => Number(new URL(url).port)));
+    try {
+      const call = await callerOf({ ...all().named('alpha'), url: `http://127.0.0.1:${nginx.port}` });
+      for (const accountId of gateways[0]?.accountIds ?? []) {
+        expect((await call('GET', `/accounts/${accountId}/account`)).status).toBe(200);
+        const { status, json } = await place(call, accountId);
+        expect(status).toBe(201);
+        expect((await call('DELETE', `/accounts/${accountId}/orders/${String(json['id'])}`)).status).toBe(204);
+      }
+      expect(
+        (await call('DELETE', `/accounts/${gateways[0]?.accountIds[0] ?? ''}/positions/AAPL`)).json['code'],
+      ).toBeDefined();
+    } finally {
+      await nginx.stop();
+    }
+  },
+);
 
 whenRedis('a foreign token meets the same 404 at every instance', async () => {
   const [alpha, beta] = all().gateways;

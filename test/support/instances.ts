@@ -1,6 +1,13 @@
 /** Several whole gateways on one simulator and one Redis: each with its own data directory, all with the same accounts. */
 import { randomBytes } from 'node:crypto';
-import { startGateway, type GatewayProcess, type Pool, type Restarted } from './gateway-process.js';
+import {
+  startGateway,
+  type GatewayOptions,
+  type GatewayProcess,
+  type Pool,
+  type Restarted,
+} from './gateway-process.js';
+import { freePort } from './free-port.js';
 import { startRedis, type RedisProcess } from './redis-process.js';
 import { startSimulatorProcess, type SimulatorProcess } from './simulator.js';
 
@@ -13,6 +20,10 @@ export interface InstancesOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Merged over `cluster` of every instance. */
   readonly cluster?: Readonly<Record<string, unknown>>;
+  /** Whatever else each gateway is started with. */
+  readonly gateway?: Pick<GatewayOptions, 'simulator' | 'environment' | 'editAccounts' | 'editConfig'>;
+  /** Each listens on a port of its own that it keeps over restarts. */
+  readonly keepsPorts?: boolean;
   /** Members of `cluster.redis` besides its address. */
   readonly redisOf?: (name: string) => Readonly<Record<string, unknown>>;
 }
@@ -47,17 +58,25 @@ export interface Instances {
 export async function startInstances(names: readonly string[], options: InstancesOptions = {}): Promise<Instances> {
   const redis = await startRedis();
   const accounts = options.accounts ?? 6;
-  const simulator = await startSimulatorProcess(['--accounts', String(accounts), ...(options.simulator ?? [])]);
+  const simulator = await startSimulatorProcess([
+    '--accounts',
+    String(accounts),
+    ...(options.simulator ?? []),
+    ...(options.gateway?.simulator ?? []),
+  ]);
   const secret = randomBytes(32).toString('hex');
   const running: { readonly name: string; readonly gateway: GatewayProcess }[] = [];
   const launch = async (name: string): Promise<GatewayProcess> => {
+    const server = options.keepsPorts === true ? { server: { port: await freePort() } } : {};
     const gateway = await startGateway({
+      ...options.gateway,
       accounts,
       workers: options.workers ?? 1,
       venue: simulator,
       secret,
       config: {
         ...options.config,
+        ...server,
         cluster: {
           workers: options.workers ?? 1,
           threads: 1,
@@ -76,7 +95,7 @@ export async function startInstances(names: readonly string[], options: Instance
     if (found === undefined) throw new TypeError(`no instance is called ${name}`);
     return found.gateway;
   };
-  const pids = new Map<GatewayProcess, readonly number[]>();
+  const stoppedPids = new Map<GatewayProcess, readonly number[]>();
   const stop = async (): Promise<void> => {
     await Promise.all(running.map(({ gateway }) => gateway.stop()));
     await simulator.close();
@@ -95,10 +114,12 @@ export async function startInstances(names: readonly string[], options: Instance
     named,
     signal: async (name, signal) => {
       const gateway = named(name);
-      const known = pids.get(gateway) ?? (await pidsOf(gateway));
-      pids.set(gateway, known);
-      for (const pid of known) process.kill(pid, signal);
-      return known;
+      // A stopped one cannot be asked; one that runs may have replaced a worker.
+      const stopped = stoppedPids.get(gateway);
+      const known = stopped ?? (await pidsOf(gateway));
+      if (signal === 'SIGSTOP') stoppedPids.set(gateway, known);
+      else stoppedPids.delete(gateway);
+      return known.filter((pid) => reaches(pid, signal));
     },
     replace: (name, restarted) => {
       const gateway = named(name);
@@ -136,6 +157,15 @@ export async function startInstances(names: readonly string[], options: Instance
       return holders.flat();
     },
   };
+}
+
+/** A worker may end between the look and the signal. */
+function reaches(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 /** Primary and workers. */

@@ -1,7 +1,7 @@
-/** Debian's nginx with the shipped configuration (deploy/nginx), without TLS, in front of a port. Needs nginx installed. */
+/** Debian's nginx with a shipped configuration (deploy/nginx), without TLS, in front of ports. Needs nginx installed. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,11 +19,12 @@ export function hasNginx(): boolean {
   return spawnSync('nginx', ['-v'], { stdio: 'ignore' }).status === 0;
 }
 
-export async function startNginx(upstreamPort: number): Promise<NginxProcess> {
+/** In front of one gateway, or of several instances: each with the configuration that is shipped for it. */
+export async function startNginx(upstream: number | readonly number[]): Promise<NginxProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'opitios-nginx-'));
   const port = await freePort();
   const file = join(directory, 'nginx.conf');
-  writeFileSync(file, configuration(directory, port, upstreamPort));
+  writeFileSync(file, configuration(directory, port, upstream));
   const child = spawn('nginx', ['-p', directory, '-c', file], { stdio: ['ignore', 'ignore', 'inherit'] });
   await eventually(() => accepts(port), 'nginx accepts connections', 10_000);
   return {
@@ -40,21 +41,27 @@ export async function startNginx(upstreamPort: number): Promise<NginxProcess> {
   };
 }
 
-/** What is shipped, with plain HTTP on our port: only the TLS lines and the log's place go. */
-function configuration(directory: string, port: number, upstreamPort: number): string {
-  const name = readdirSync(SHIPPED).find((one) => one.endsWith('.conf')) ?? '';
-  const shipped = readFileSync(join(SHIPPED, name), 'utf8')
-    .replace('127.0.0.1:8090', `127.0.0.1:${upstreamPort}`)
+/** What is shipped, with plain HTTP on our port: only the addresses, the TLS lines and the log's place are others. */
+function configuration(directory: string, port: number, upstream: number | readonly number[]): string {
+  const isOne = typeof upstream === 'number';
+  const text = readFileSync(join(SHIPPED, isOne ? 'opitios.conf' : 'opitios-instances.conf'), 'utf8');
+  const ports = isOne ? [upstream] : [...upstream];
+  const shipped = text
+    .replace(/^ *server [\d.]+:8090(.*)$/gm, (_, rest: string) => {
+      const own = ports.shift();
+      return own === undefined ? '' : `server 127.0.0.1:${own}${rest}`;
+    })
     .replace('listen 443 ssl http2;', `listen 127.0.0.1:${port};`)
     .replace(/^\s*ssl_.*$/gm, '')
     .replace(/^\s*access_log .*$/gm, '  access_log off;');
+  if (ports.length > 0) throw new TypeError('the shipped configuration has fewer servers');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
     .join('\n');
   const user = process.getuid?.() === 0 ? 'user root root;' : '';
   return `${user}
-daemon off; worker_processes 1; pid ${directory}/pid; error_log ${directory}/error.log;
-events { worker_connections 256; }
+daemon off; worker_processes 1; worker_rlimit_nofile 10000; pid ${directory}/pid; error_log ${directory}/error.log;
+events { worker_connections 4096; }
 http {
 ${temporary}
 ${shipped}

@@ -29,6 +29,7 @@ const READ_COUNT = 500;
 /** Told while Redis is away; older ones are dropped, and show as a hole. */
 const BACKLOG_MAX = 10_000;
 const FLUSH_MS = 250;
+const CLOSE_MS = 1_000;
 
 interface Heard {
   readonly from: string;
@@ -95,7 +96,10 @@ export class SharedEvents {
   }
 
   async close(): Promise<void> {
-    await this.#flushing;
+    // What a Redis that is away has not taken by then is lost here, and is repaired from the broker by the next owner.
+    const limit = new AbortController();
+    await Promise.race([this.#flushing, this.clock.sleep(CLOSE_MS, limit.signal)]);
+    limit.abort();
     this.#stop.abort();
     for (const client of [this.#writer, this.#reader]) if (client.isOpen) client.destroy();
     await this.#reading;

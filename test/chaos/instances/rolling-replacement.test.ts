@@ -1,0 +1,137 @@
+/**
+ * Three instances behind nginx are replaced one after the other, as an upgrade does it, under reads, orders, cancels and
+ * open streams. The clients know one address; nginx repeats only what the shipped configuration lets it repeat.
+ */
+import { afterEach, expect, test } from '@jest/globals';
+import { eventually, restartGateway, type GatewayProcess } from '../../support/gateway-process.js';
+import { startInstances, type Instances } from '../../support/instances.js';
+import { KeepAliveClients } from '../../support/keep-alive-clients.js';
+import { hasNginx, startNginx, type NginxProcess } from '../../support/nginx-process.js';
+import { OrderLoad, percentiles, tell } from '../../support/order-load.js';
+import { breaksInOrder, OrderStreamReader } from '../../support/order-stream-reader.js';
+import { hasRedis } from '../../support/redis-process.js';
+
+const LONG = process.env['OPITIOS_LONG'] === '1';
+const ROUNDS = Number(process.env['OPITIOS_ROUNDS'] ?? 1);
+/** Draining, release and forwarding are in test/cluster/instances.test.ts piece by piece. */
+const drill = LONG && hasRedis() && hasNginx() ? test : test.skip;
+const NAMES = ['alpha', 'beta', 'gamma'];
+
+let instances: Instances | undefined;
+let nginx: NginxProcess | undefined;
+const clients = new KeepAliveClients();
+const readers: OrderStreamReader[] = [];
+afterEach(async () => {
+  for (const reader of readers.splice(0)) reader.close();
+  await clients.close();
+  await nginx?.stop();
+  await instances?.stop();
+}, 60_000);
+
+async function replaceMs(all: Instances, name: string): Promise<number> {
+  const at = performance.now();
+  const old = all.named(name);
+  const ended = new Promise((resolve) => old.primary.once('exit', resolve));
+  old.primary.kill('SIGTERM');
+  await ended;
+  all.replace(name, await restartGateway(old));
+  await eventually(async () => {
+    const pools = await Promise.all(NAMES.map((one) => all.named(one).pool()));
+    const held = pools.flatMap(({ accounts }) => accounts.filter(({ state }) => state === 'ready'));
+    return held.length === old.accountIds.length && pools.every(({ leases }) => leases?.members.length === 3);
+  }, 'all accounts are held by the three');
+  return performance.now() - at;
+}
+
+/** Places and cancels, one after the other. Returns what was answered otherwise than by 201 and 204. */
+async function cancelling(url: string, gateway: GatewayProcess, isDone: () => boolean): Promise<readonly string[]> {
+  const headers = { authorization: `Bearer ${await gateway.token()}`, 'content-type': 'application/json' };
+  const failed: string[] = [];
+  for (let turn = 0; !isDone(); turn += 1) {
+    const path = `${url}/api/v1/accounts/${gateway.accountIds[turn % gateway.accountIds.length] ?? ''}/orders`;
+    const order = { symbol: 'MSFT', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '0.50' };
+    const placed = await fetch(`${path}/stocks`, { method: 'POST', headers, body: JSON.stringify(order) });
+    const text = await placed.text();
+    if (placed.status !== 201) failed.push(`POST ${placed.status} ${text}`);
+    else {
+      const { id } = JSON.parse(text) as { readonly id: string };
+      const canceled = await fetch(`${path}/${id}`, { method: 'DELETE', headers });
+      const why = await canceled.text();
+      if (canceled.status !== 204) failed.push(`DELETE ${canceled.status} ${why}`);
+    }
+  }
+  return failed;
+}
+
+drill(
+  'three instances are replaced one after the other under load: no request fails and no order event is lost',
+  async () => {
+    const all = await startInstances(NAMES, {
+      accounts: 30,
+      keepsPorts: true,
+      gateway: { simulator: ['--rate', '100000'] },
+      config: {
+        server: { trust_proxy: ['127.0.0.1/32'] },
+        alpaca: { rate_limit_per_minute: 100_000 },
+        secrets: { allow_plain_text: true },
+      },
+    });
+    instances = all;
+    nginx = await startNginx(all.gateways.map(({ url }) => Number(new URL(url).port)));
+    const first = all.named('alpha');
+    const door: GatewayProcess = { ...first, url: `http://127.0.0.1:${nginx.port}` };
+    const token = await first.token();
+    for (let n = 0; n < 2; n += 1) {
+      const reader = new OrderStreamReader(door.url, token, first.accountIds);
+      readers.push(reader);
+      await reader.open();
+    }
+    const state = { done: false, answers: 0, failed: [] as string[] };
+    const reading = (await clients.of(door, 4)).map(async (ask, n) => {
+      for (let turn = n; !state.done; turn += 1) {
+        const path = `/accounts/${first.accountIds[turn % first.accountIds.length] ?? ''}/account`;
+        const outcome = await ask(path).then(
+          ({ status, text }) => `${status} ${status === 200 ? '' : text}`,
+          (cause: unknown) => String(cause),
+        );
+        state.answers += 1;
+        if (!outcome.startsWith('200')) state.failed.push(outcome);
+      }
+    });
+    const canceling = cancelling(door.url, door, () => state.done);
+    const load = await OrderLoad.on(door);
+    load.start(2);
+    const tookMs: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) for (const name of NAMES) tookMs.push(await replaceMs(all, name));
+    state.done = true;
+    await Promise.all(reading);
+    const notCanceled = await canceling;
+    await load.settle();
+    const verdict = await load.judge();
+    const notFirst = load.orders.filter(({ answers }) => answers[0] !== '201');
+    const atBroker = new Set((await all.simulator.control.orders()).map(({ id }) => id));
+    const untold = (reader: OrderStreamReader): number => {
+      const told = new Set(reader.events.map(({ orderId }) => orderId));
+      return [...atBroker].filter((id) => !told.has(id)).length;
+    };
+    await eventually(() => readers.every((reader) => untold(reader) === 0), 'every order was told').catch(
+      () => undefined,
+    );
+    const lost = readers.map(untold);
+    const breaks = readers.flatMap((reader) => breaksInOrder(reader.events, reader.gaps));
+    const gaps = readers.reduce((sum, reader) => sum + reader.gaps.length, 0);
+    tell(
+      `${tookMs.length} instances replaced behind nginx, each ${percentiles(tookMs)}: ${state.answers} reads, failed ${state.failed.length}; ` +
+        `${verdict.orders} orders, not taken at once ${notFirst.length}, lost ${verdict.lost.length}, doubled ${verdict.duplicates.length}; ` +
+        `orders and cancels failed ${notCanceled.length}; order events untold ${lost.join('/')}, breaks ${breaks.length}, gaps ${gaps}; ` +
+        `sockets closed ${readers.map(({ closes }) => closes.join(',')).join('/')}`,
+    );
+
+    expect(state.failed.slice(0, 20)).toEqual([]);
+    expect(notFirst.map(({ answers }) => answers.join(' '))).toEqual([]);
+    expect(notCanceled).toEqual([]);
+    expect([verdict.lost, verdict.duplicates, verdict.lies]).toEqual([[], [], []]);
+    expect([lost, breaks, gaps]).toEqual([[0, 0], [], 0]);
+  },
+  900_000,
+);

@@ -1,0 +1,70 @@
+/**
+ * Several instances of two workers behind nginx, as one gateway: what a test of one gateway asks, it asks of all of them.
+ * `npm run acceptance:instances` runs the acceptance tests so.
+ */
+import type { GatewayOptions, GatewayProcess, Pool } from './gateway-process.js';
+import { startInstances } from './instances.js';
+import { startNginx } from './nginx-process.js';
+
+const ACCOUNTS_MIN = 300;
+const WORKERS = 2;
+const NAMES = ['alpha', 'beta', 'gamma', 'delta', 'epsilon'];
+
+export async function startBehindNginx(options: GatewayOptions, count: number): Promise<GatewayProcess> {
+  const { config, accounts = 0, ...gateway } = options;
+  const instances = await startInstances(NAMES.slice(0, count), {
+    accounts: Math.max(accounts, ACCOUNTS_MIN),
+    workers: WORKERS,
+    gateway: { ...gateway, ...(gateway.editConfig !== undefined && { editConfig: editedOnce(gateway.editConfig) }) },
+    config: { ...config, server: { trust_proxy: ['127.0.0.1/32'], ...(config?.['server'] as object | undefined) } },
+  });
+  const { gateways } = instances;
+  const [first] = gateways;
+  if (first === undefined) throw new TypeError('no instance');
+  const nginx = await startNginx(gateways.map(({ url }) => Number(new URL(url).port)));
+  const url = `http://127.0.0.1:${nginx.port}`;
+  const authorization = `Bearer ${await first.token()}`;
+  return {
+    ...first,
+    url,
+    output: () => gateways.map((one) => one.output()).join(''),
+    get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
+    post: (path, body, headers = {}) =>
+      fetch(`${url}/api/v1${path}`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    pool: async () => merged(await Promise.all(gateways.map((one) => one.pool()))),
+    signalWorker: (slot, signal) =>
+      (gateways[Math.floor(slot / WORKERS)] ?? first).signalWorker(slot % WORKERS, signal),
+    rewriteConfig: (edit) => gateways.forEach((one) => one.rewriteConfig(edit)),
+    stop: async () => {
+      await nginx.stop();
+      await instances.stop();
+    },
+  };
+}
+
+/** Workers are numbered through: those of the second instance follow those of the first. */
+function merged(pools: readonly Pool[]): Pool {
+  const offset = (index: number): number => index * WORKERS;
+  const leases = pools[0]?.leases;
+  return {
+    ...(leases !== undefined && { leases }),
+    ready: pools.every(({ ready }) => ready),
+    workers: pools.flatMap(({ workers }, index) => workers.map((one) => ({ ...one, slot: one.slot + offset(index) }))),
+    accounts: pools.flatMap(({ accounts }, index) =>
+      accounts.map((one) => ({ ...one, owner: one.owner + offset(index) })),
+    ),
+  };
+}
+
+/** What an edit starts, it starts once: the other instances are given the same addresses. */
+function editedOnce(edit: NonNullable<GatewayOptions['editConfig']>): NonNullable<GatewayOptions['editConfig']> {
+  let edited: Promise<unknown> | undefined;
+  return async (config) => {
+    edited ??= Promise.resolve(edit(config)).then(() => config['alpaca']);
+    config['alpaca'] = await edited;
+  };
+}
