@@ -22,11 +22,17 @@ export interface RedisProcess {
   stop(): Promise<void>;
 }
 
-export async function startRedis(): Promise<RedisProcess> {
+export interface RedisOptions {
+  /** In place of the plain port. */
+  readonly argumentsOf?: (port: number) => readonly string[];
+}
+
+export async function startRedis({ argumentsOf = plainPort }: RedisOptions = {}): Promise<RedisProcess> {
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'opitios-redis-'));
   const url = `redis://127.0.0.1:${port}`;
-  let child = await launch(port, dir);
+  const start = (): Promise<ChildProcess> => launch(argumentsOf(port), dir);
+  let child = await start();
   return {
     url,
     port,
@@ -43,7 +49,7 @@ export async function startRedis(): Promise<RedisProcess> {
     resume: () => void child.kill('SIGCONT'),
     restartEmpty: async () => {
       await ended(child, 'SIGKILL');
-      child = await launch(port, dir);
+      child = await start();
     },
     stop: async () => {
       await ended(child, 'SIGKILL');
@@ -52,8 +58,10 @@ export async function startRedis(): Promise<RedisProcess> {
   };
 }
 
-async function launch(port: number, dir: string): Promise<ChildProcess> {
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
+const plainPort = (port: number): readonly string[] => ['--port', String(port)];
+
+async function launch(own: readonly string[], dir: string): Promise<ChildProcess> {
+  const args = [...own, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.once('exit', () => reject(new Error('redis-server did not start')));

@@ -4,6 +4,7 @@ import { RedisLeaseStore } from '../../../src/primary/leases/redis-lease-store.j
 import { SystemClock } from '../../../src/kernel/runtime/system-clock.js';
 import { silentLog } from '../../../src/kernel/runtime/log.js';
 import type { LeaseBeat, LeaseView } from '../../../src/primary/leases/lease-store.js';
+import { openGate } from '../../support/tcp-gate.js';
 import { hasRedis, startRedis, type RedisProcess } from '../../support/redis-process.js';
 
 const whenRedis = hasRedis() ? test : test.skip;
@@ -20,9 +21,9 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-async function aStore(keyPrefix: string, { isYoung = false } = {}): Promise<RedisLeaseStore> {
+async function aStore(keyPrefix: string, { isYoung = false, url = redis?.url ?? '' } = {}): Promise<RedisLeaseStore> {
   const store = new RedisLeaseStore(
-    { url: redis?.url ?? '', keyPrefix, slots: 4, commandTimeoutMs: 2_000 },
+    { url, keyPrefix, slots: 4, commandTimeoutMs: 2_000 },
     new SystemClock(),
     silentLog,
   );
@@ -187,3 +188,39 @@ whenRedis('a trading state is told to whoever does not know it, and an older one
   expect(told.halts).toEqual([{ key: '*', state: halted }]);
   expect(known.halts).toEqual([]);
 });
+
+whenRedis('a failover to a replica that missed the last leases gives none of their epochs again', async () => {
+  const replica = await startRedis();
+  const gate = await openGate(redis?.port ?? 0);
+  try {
+    const store = await aStore('failover', { url: `redis://127.0.0.1:${gate.port}` });
+    const kept = await store.beat(aBeat('a', { acquire: [0] }));
+    await replica.command('REPLICAOF', '127.0.0.1', String(redis?.port ?? 0));
+    const deadline = Date.now() + 20_000;
+    while (!(await hasKey(replica, '{failover}:slot:0')) && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await replica.command('REPLICAOF', 'NO', 'ONE');
+    // Not replicated any more: the failover will lose it.
+    const missed = await store.beat(aBeat('a', { acquire: [1] }));
+    const held = [...kept.acquired, ...missed.acquired].map(({ slot, epoch }) => ({ slot, epoch }));
+    gate.leadTo(replica.port);
+
+    await store.beat(aBeat('a')).catch(() => undefined);
+    const after = await store.beat(aBeat('a', { renew: held }));
+    const other = await store.beat(aBeat('b', { acquire: [1] }));
+    const [highest] = missed.acquired;
+
+    expect(held.map(({ slot }) => slot)).toEqual([0, 1]);
+    expect(after.owners[0]).toEqual({ instanceId: 'a', epoch: held[0]?.epoch });
+    // Whoever has slot 1 now, its holder's own epoch is either still in force or left behind for good.
+    const owner = other.owners[1];
+    const isKept = owner?.instanceId === 'a' && owner.epoch === highest?.epoch;
+    expect(isKept || (owner?.epoch ?? 0) > (highest?.epoch ?? Infinity)).toBe(true);
+  } finally {
+    await gate.close();
+    await replica.stop();
+  }
+});
+
+const hasKey = async (server: RedisProcess, key: string): Promise<boolean> =>
+  (await server.command('EXISTS', key)) === 1;
