@@ -11,11 +11,16 @@ const WORKERS = 2;
 const NAMES = ['alpha', 'beta', 'gamma', 'delta', 'epsilon'];
 
 export async function startBehindNginx(options: GatewayOptions, count: number): Promise<GatewayProcess> {
-  const { config, accounts = 0, ...gateway } = options;
+  const { config, simulator = [], accounts = 0, environment, editAccounts, editConfig } = options;
   const instances = await startInstances(NAMES.slice(0, count), {
     accounts: Math.max(accounts, ACCOUNTS_MIN),
     workers: WORKERS,
-    gateway: { ...gateway, ...(gateway.editConfig !== undefined && { editConfig: editedOnce(gateway.editConfig) }) },
+    simulator,
+    gateway: {
+      ...(environment !== undefined && { environment }),
+      ...(editAccounts !== undefined && { editAccounts }),
+      ...(editConfig !== undefined && { editConfig: editedOnce(editConfig) }),
+    },
     config: { ...config, server: { trust_proxy: ['127.0.0.1/32'], ...(config?.['server'] as object | undefined) } },
   });
   const { gateways } = instances;

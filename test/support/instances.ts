@@ -11,6 +11,8 @@ import { freePort } from './free-port.js';
 import { startRedis, type RedisProcess } from './redis-process.js';
 import { startSimulatorProcess, type SimulatorProcess } from './simulator.js';
 
+type Redis = Readonly<Record<string, unknown>>;
+
 export interface InstancesOptions {
   readonly accounts?: number;
   readonly workers?: number;
@@ -21,11 +23,11 @@ export interface InstancesOptions {
   /** Merged over `cluster` of every instance. */
   readonly cluster?: Readonly<Record<string, unknown>>;
   /** Whatever else each gateway is started with. */
-  readonly gateway?: Pick<GatewayOptions, 'simulator' | 'environment' | 'editAccounts' | 'editConfig'>;
+  readonly gateway?: Pick<GatewayOptions, 'environment' | 'editAccounts' | 'editConfig'>;
   /** Each listens on a port of its own that it keeps over restarts. */
   readonly keepsPorts?: boolean;
   /** Members of `cluster.redis` besides its address. */
-  readonly redisOf?: (name: string) => Readonly<Record<string, unknown>>;
+  readonly redisOf?: (name: string, redis: RedisProcess) => Redis | Promise<Redis>;
 }
 
 export interface SentOrder {
@@ -58,12 +60,7 @@ export interface Instances {
 export async function startInstances(names: readonly string[], options: InstancesOptions = {}): Promise<Instances> {
   const redis = await startRedis();
   const accounts = options.accounts ?? 6;
-  const simulator = await startSimulatorProcess([
-    '--accounts',
-    String(accounts),
-    ...(options.simulator ?? []),
-    ...(options.gateway?.simulator ?? []),
-  ]);
+  const simulator = await startSimulatorProcess(['--accounts', String(accounts), ...(options.simulator ?? [])]);
   const secret = randomBytes(32).toString('hex');
   const running: { readonly name: string; readonly gateway: GatewayProcess }[] = [];
   const launch = async (name: string): Promise<GatewayProcess> => {
@@ -83,7 +80,7 @@ export async function startInstances(names: readonly string[], options: Instance
           warm_spare: false,
           instance_id: name,
           ...options.cluster,
-          redis: { url: redis.url, ...options.redisOf?.(name) },
+          redis: { url: redis.url, ...(await options.redisOf?.(name, redis)) },
         },
       },
     });

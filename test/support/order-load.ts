@@ -39,6 +39,8 @@ export class OrderLoad {
   url: string;
   /** Where the next attempt goes: with several instances each may take any key. */
   nextUrl: () => string = () => this.url;
+  /** Between a caller's orders. */
+  pauseMs = 0;
   /** Every order has a price of its own, from here upwards. */
   firstPrice = 1;
   readonly #gateway: GatewayProcess;
@@ -121,6 +123,7 @@ export class OrderLoad {
       };
       this.orders.push(order);
       await this.#untilTold(order);
+      if (this.pauseMs > 0) await sleep(this.pauseMs);
     }
   }
 

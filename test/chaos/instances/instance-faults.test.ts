@@ -10,6 +10,7 @@ import { eventually, restartGateway, type GatewayProcess } from '../../support/g
 import { callerOf } from '../../support/gateway-orders.js';
 import { fallingEpochs, startInstances, type Instances, type SentOrder } from '../../support/instances.js';
 import { OrderLoad, percentiles, tell } from '../../support/order-load.js';
+import { openGate, type TcpGate } from '../../support/tcp-gate.js';
 import { hasRedis } from '../../support/redis-process.js';
 
 const isLong = process.env['OPITIOS_LONG'] === '1';
@@ -26,13 +27,24 @@ const SLOTS = 64;
 let probes = 0;
 let firstPrice = 1;
 let instances: Instances | undefined;
+/** Between beta and the store. */
+let gate: TcpGate | undefined;
 
 beforeAll(async () => {
-  if (hasRedis()) instances = await startInstances(['alpha', 'beta'], { accounts: 12 });
+  if (!hasRedis()) return;
+  instances = await startInstances(['alpha', 'beta'], {
+    accounts: 12,
+    redisOf: async (name, redis) => {
+      if (name !== 'beta') return {};
+      gate ??= await openGate(redis.port);
+      return { url: `redis://127.0.0.1:${gate.port}` };
+    },
+  });
 }, 120_000);
 
 afterAll(async () => {
   await instances?.stop();
+  await gate?.close();
 }, 120_000);
 
 function all(): Instances {
@@ -166,6 +178,17 @@ async function stopped(): Promise<Seen> {
   return { tookMs, stale: (await sentBetween(wall + LEASE_MS, Infinity)).filter(isOfBeta) };
 }
 
+async function cutOff(): Promise<Seen> {
+  const accountId = await held('beta');
+  const isOfBeta = await epochsOfBeta();
+  const [startedAt, wall] = [performance.now(), Date.now()];
+  gate?.cut();
+  const tookMs = await takeOver(accountId, all().named('alpha'), startedAt);
+  gate?.heal();
+  await eventually(isWhole, 'it takes its share again', 90_000);
+  return { tookMs, stale: (await sentBetween(wall + LEASE_MS, Infinity)).filter(isOfBeta) };
+}
+
 async function silentStore(): Promise<Seen> {
   const wall = Date.now();
   all().redis.pause();
@@ -188,6 +211,7 @@ const faults: readonly (readonly [string, () => Promise<Seen>])[] = [
   ...(isLong
     ? ([
         ['SIGSTOP of an instance past its lease', stopped],
+        ['an instance that is cut off from the store', cutOff],
         ['a store that is silent for longer than a lease', silentStore],
       ] as const)
     : []),

@@ -59,6 +59,7 @@ async function cancelling(url: string, gateway: GatewayProcess, isDone: () => bo
       const why = await canceled.text();
       if (canceled.status !== 204) failed.push(`DELETE ${canceled.status} ${why}`);
     }
+    await sleep(PAUSE_MS);
   }
   return failed;
 }
@@ -69,7 +70,7 @@ drill(
     const all = await startInstances(NAMES, {
       accounts: 30,
       keepsPorts: true,
-      gateway: { simulator: ['--rate', '100000'] },
+      simulator: ['--rate', '100000'],
       config: {
         server: { trust_proxy: ['127.0.0.1/32'] },
         alpaca: { rate_limit_per_minute: 100_000 },
@@ -95,11 +96,13 @@ drill(
           (cause: unknown) => String(cause),
         );
         state.answers += 1;
+        await sleep(PAUSE_MS);
         if (!outcome.startsWith('200')) state.failed.push(outcome);
       }
     });
     const canceling = cancelling(door.url, door, () => state.done);
     const load = await OrderLoad.on(door);
+    load.pauseMs = PAUSE_MS;
     load.start(2);
     const tookMs: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) for (const name of NAMES) tookMs.push(await replaceMs(all, name));

@@ -207,7 +207,7 @@ whenRedis('a failover to a replica that missed the last leases gives none of the
 
     await store.beat(aBeat('a')).catch(() => undefined);
     const after = await store.beat(aBeat('a', { renew: held }));
-    const other = await store.beat(aBeat('b', { acquire: [1] }));
+    const other = await store.beat(aBeat('b', { acquire: [1], epochFloor: FLOOR + 2 ** 20 }));
     const [highest] = missed.acquired;
 
     expect(held.map(({ slot }) => slot)).toEqual([0, 1]);
