@@ -3,6 +3,7 @@
  * open streams. The clients know one address; nginx repeats only what the shipped configuration lets it repeat.
  */
 import { afterEach, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, restartGateway, type GatewayProcess } from '../../support/gateway-process.js';
 import { startInstances, type Instances } from '../../support/instances.js';
 import { KeepAliveClients } from '../../support/keep-alive-clients.js';
@@ -15,6 +16,8 @@ const LONG = process.env['OPITIOS_LONG'] === '1';
 const ROUNDS = Number(process.env['OPITIOS_ROUNDS'] ?? 1);
 /** Draining, release and forwarding are in test/cluster/instances.test.ts piece by piece. */
 const drill = LONG && hasRedis() && hasNginx() ? test : test.skip;
+/** Between the requests of one client: the drill is about replacing, not about load that no machine bears. */
+const PAUSE_MS = 20;
 const NAMES = ['alpha', 'beta', 'gamma'];
 
 let instances: Instances | undefined;
@@ -105,7 +108,13 @@ drill(
     load.pauseMs = PAUSE_MS;
     load.start(2);
     const tookMs: number[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) for (const name of NAMES) tookMs.push(await replaceMs(all, name));
+    for (let round = 0; round < ROUNDS; round += 1)
+      for (const name of NAMES) {
+        tookMs.push(await replaceMs(all, name));
+        tell(
+          `${name}: ${Math.round(tookMs.at(-1) ?? 0)} ms; ${state.answers} reads so far, failed ${state.failed.length}`,
+        );
+      }
     state.done = true;
     await Promise.all(reading);
     const notCanceled = await canceling;
