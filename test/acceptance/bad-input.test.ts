@@ -1,7 +1,8 @@
 /** What a stranger or a broken program may send: each is refused in words, and nothing of it reaches the broker. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { callerOf, ledgerEnd, writesSince, type Caller } from '../support/gateway-orders.js';
-import { startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import type { GatewayProcess } from '../support/gateway-process.js';
+import { startGateway } from '../support/gateway-under-test.js';
 
 let gateway: GatewayProcess;
 let call: Caller;

@@ -1,6 +1,7 @@
 /** Market data through a whole gateway of three workers; the broker is the simulator in a process of its own. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import { eventually, type GatewayProcess } from '../support/gateway-process.js';
+import { startGateway } from '../support/gateway-under-test.js';
 
 interface Quote {
   readonly symbol: string;

@@ -1,7 +1,8 @@
 /** Every kind of order through a whole gateway: what reached the broker, how often, and what the caller was told. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { aKey, askBroker, callerOf, ledgerEnd, writesSince, type Caller } from '../support/gateway-orders.js';
-import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import { eventually, type GatewayProcess } from '../support/gateway-process.js';
+import { startGateway } from '../support/gateway-under-test.js';
 
 let gateway: GatewayProcess;
 let call: Caller;

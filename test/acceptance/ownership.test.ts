@@ -1,6 +1,7 @@
 /** A thousand accounts over several workers: each answers as itself through every one of them. */
 import { afterEach, expect, test } from '@jest/globals';
-import { startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import type { GatewayProcess } from '../support/gateway-process.js';
+import { startGateway } from '../support/gateway-under-test.js';
 import { KeepAliveClients } from '../support/keep-alive-clients.js';
 
 let gateway: GatewayProcess | undefined;

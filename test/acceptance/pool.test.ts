@@ -1,6 +1,7 @@
 /** Readers over a pool of workers: how many connections they cost, and what a kill costs them. */
 import { afterEach, expect, test } from '@jest/globals';
-import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+import { eventually, type GatewayProcess } from '../support/gateway-process.js';
+import { startGateway } from '../support/gateway-under-test.js';
 import { KeepAliveClients, type Answered } from '../support/keep-alive-clients.js';
 
 let gateway: GatewayProcess | undefined;

@@ -100,10 +100,6 @@ const ALL: readonly Permission[] = ['market_data', 'read', 'trade', 'audit', 'ad
 
 /** Build first: `node scripts/build.mjs`. */
 export async function startGateway(options: GatewayOptions = {}): Promise<GatewayProcess> {
-  if (process.env['OPITIOS_INSTANCES'] !== undefined && options.venue === undefined) {
-    const { startBehindNginx } = await import('./behind-nginx.js');
-    return startBehindNginx(options, Number(process.env['OPITIOS_INSTANCES']));
-  }
   const count = options.accounts ?? 4;
   const simulator =
     options.venue ?? (await startSimulatorProcess(['--accounts', String(count), ...(options.simulator ?? [])]));
