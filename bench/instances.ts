@@ -22,6 +22,8 @@ const ACCOUNTS = 30;
 const IDLE_MS = 8_000;
 const SETTLE_MS = 2_000;
 const TURNS = 4;
+/** Shorter than the gateway's: between turns connections stand idle. */
+const KEPT = { keepAliveTimeout: 1_000, keepAliveMaxTimeout: 1_000 };
 const WARM_MS = 400;
 const MIX = { quote: 0.7, read: 0.25, order: 0.05 };
 const ORDER = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '1.00' };
@@ -96,7 +98,7 @@ async function doorsOf({ gateways }: Instances): Promise<readonly Door[]> {
       const own = new Set(accounts.map(({ account_id }) => account_id));
       return {
         gateway,
-        pool: new Pool(gateway.url, { connections: CONNECTIONS, pipelining: 1 }),
+        pool: new Pool(gateway.url, { ...KEPT, connections: CONNECTIONS, pipelining: 1 }),
         token: await gateway.token(),
         here: all.filter((id) => own.has(id)),
         there: all.filter((id) => !own.has(id)),
