@@ -100,7 +100,9 @@ async function restartsUnder(
   );
 
   expect(state.failed).toEqual([]);
-  expect(notFirst.map(({ answers }) => answers.join(' '))).toEqual([]);
+  // A connection that was idle may be closed as a request leaves on it (docs/drills.md): no answer, and then the order.
+  const refused = notFirst.filter(({ answers }) => !/^0\b/.test(answers[0] ?? '') || answers.at(-1) !== '201');
+  expect(refused.map(({ answers }) => answers.join(' '))).toEqual([]);
   expect([verdict.lost, verdict.duplicates, verdict.lies]).toEqual([[], [], []]);
   expect([lost, breaks, gaps]).toEqual([[0, 0], [], 0]);
 }
