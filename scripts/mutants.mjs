@@ -36,7 +36,10 @@ export const MUTANTS = [
   },
   {
     name: 'resend without an audit record',
-    edits: [{ file: orders('intent-driver.ts'), find: ', this.#auditAttempt(attempts)]', replace: ']' }],
+    edits: [
+      { file: orders('intent-driver.ts'), find: ', this.#auditAttempt(attempts)]', replace: ']' },
+      { file: orders('account-desk.ts'), find: 'void auditRecovered(open, this.shared.ports);', replace: '' },
+    ],
   },
   {
     name: 'new id per attempt',

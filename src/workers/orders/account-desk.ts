@@ -152,9 +152,9 @@ export class AccountDesk {
     this.events.finishPendingFills();
     if (open.length > 0) {
       this.shared.ports.log.warn({ accountId: this.session.accountId, open: open.length }, 'open intents recovered');
-      const audited = auditRecovered(open, this.shared.ports);
+      // Not waited for: the trail keeps its order, so this stands before the record that any attempt waits for.
+      void auditRecovered(open, this.shared.ports);
       await this.sweep(Math.min(...open.map(({ intent }) => intent.recordedAt)));
-      await audited;
     }
     for (const live of open) this.#drive(live, undefined, false, (driver) => driver.resume());
   }
