@@ -52,7 +52,7 @@ async function cancelling(url: string, gateway: GatewayProcess, isDone: () => bo
   const failed: string[] = [];
   for (let turn = 0; !isDone(); turn += 1) {
     const path = `${url}/api/v1/accounts/${gateway.accountIds[turn % gateway.accountIds.length] ?? ''}/orders`;
-    const order = { symbol: 'MSFT', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '0.50' };
+    const order = { symbol: 'MSFT', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: '2.00' };
     const placed = await fetch(`${path}/stocks`, { method: 'POST', headers, body: JSON.stringify(order) });
     const text = await placed.text();
     if (placed.status !== 201) failed.push(`POST ${placed.status} ${text}`);
@@ -108,8 +108,10 @@ drill(
     load.pauseMs = PAUSE_MS;
     load.start(2);
     const tookMs: number[] = [];
+    const replacedAt: string[] = [];
     for (let round = 0; round < ROUNDS; round += 1)
       for (const name of NAMES) {
+        replacedAt.push(new Date().toISOString());
         tookMs.push(await replaceMs(all, name));
         tell(
           `${name}: ${Math.round(tookMs.at(-1) ?? 0)} ms; ${state.answers} reads so far, failed ${state.failed.length}`,
@@ -121,15 +123,20 @@ drill(
     await load.settle();
     const verdict = await load.judge();
     const notFirst = load.orders.filter(({ answers }) => answers[0] !== '201');
-    const atBroker = new Set((await all.simulator.control.orders()).map(({ id }) => id));
-    const untold = (reader: OrderStreamReader): number => {
+    const atBroker = await all.simulator.control.orders();
+    const untoldOrders = (reader: OrderStreamReader): typeof atBroker => {
       const told = new Set(reader.events.map(({ orderId }) => orderId));
-      return [...atBroker].filter((id) => !told.has(id)).length;
+      return atBroker.filter(({ id }) => !told.has(id));
     };
+    const untold = (reader: OrderStreamReader): number => untoldOrders(reader).length;
     await eventually(() => readers.every((reader) => untold(reader) === 0), 'every order was told').catch(
       () => undefined,
     );
     const lost = readers.map(untold);
+    for (const order of readers.flatMap(untoldOrders))
+      tell(
+        `untold: ${String(order['account_id'])} ${order.status} created ${order['created_at']}, replaced ${replacedAt.join(' ')}`,
+      );
     const breaks = readers.flatMap((reader) => breaksInOrder(reader.events, reader.gaps));
     const gaps = readers.reduce((sum, reader) => sum + reader.gaps.length, 0);
     tell(
