@@ -31,7 +31,8 @@ try {
     await clock.sleep(50);
     place = await events.position('account_001').catch(() => undefined);
   }
-  process.stdout.write(JSON.stringify({ nudged: nudges > 0, place }));
+  const held = [await events.heldSince('account_001'), await events.heldSince('account_001')].map((at) => typeof at);
+  process.stdout.write(JSON.stringify({ nudged: nudges > 0, place, held }));
 } catch (cause) {
   process.stdout.write(JSON.stringify({ refused: String(cause) }));
 } finally {

@@ -5,7 +5,6 @@
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { SessionReport } from '../../kernel/domain/account-request.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
-import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
 import type { Assignment } from '../../kernel/ipc/ownership.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -18,7 +17,7 @@ import { within } from '../routing/resumed-events.js';
 import type { SharedEvents } from '../routing/shared-events.js';
 import type { SessionReports } from '../routing/session-reports.js';
 import type { GrantFence } from './grant-fence.js';
-import { toldBefore } from './told-before.js';
+import { toldBefore, type ToldElsewhere } from './told-before.js';
 import type { Trading } from './trading.js';
 
 export interface OwnedAccountsParts {
@@ -39,6 +38,8 @@ export interface OwnedAccountsParts {
 const TRIED_WITHIN_MS = 15_000;
 const STAGGER_MS = 5;
 const SHARED_EVENTS_MS = 1_000;
+/** An order of an account without any event is looked for so far back. */
+const HEARD_MS_MAX = 86_400_000;
 
 export class OwnedAccounts {
   readonly #grants = new Map<AccountId, AccountGrant>();
@@ -118,13 +119,20 @@ export class OwnedAccounts {
   }
 
   /** Without it gap repair may tell again what another instance told: never less. */
-  async #toldElsewhere({ accountId, lease }: AccountGrant): Promise<readonly OrderEvent[]> {
+  async #toldElsewhere({ accountId, lease }: AccountGrant): Promise<ToldElsewhere> {
     const { shared, clock, log } = this.parts;
-    if (shared === undefined || lease === undefined) return [];
-    return within(shared.after(accountId, { epoch: 0, seq: 0 }), SHARED_EVENTS_MS, clock).catch((cause: unknown) => {
-      log.warn({ accountId, cause: String(cause) }, 'what other instances told is not known');
-      return [];
-    });
+    if (shared === undefined || lease === undefined) return { events: [] };
+    const asked = Promise.all([shared.after(accountId, { epoch: 0, seq: 0 }), shared.heldSince(accountId)]);
+    return within(asked, SHARED_EVENTS_MS, clock).then(
+      ([events, since]) => ({
+        events,
+        heardSince: since === undefined ? undefined : Math.max(since, clock.now() - HEARD_MS_MAX),
+      }),
+      (cause: unknown) => {
+        log.warn({ accountId, cause: String(cause) }, 'what other instances told is not known');
+        return { events: [] };
+      },
+    );
   }
 
   #publish(session: AccountSession): void {

@@ -9,11 +9,21 @@ interface UpdateData {
   readonly order?: { readonly id?: unknown };
 }
 
-/** @param elsewhere what other instances told of the account before it came here */
-export function toldBefore(desk: OrderDesk, accountId: AccountId, elsewhere: readonly OrderEvent[] = []): ToldBefore {
+/** What other instances told of an account before it came here. */
+export interface ToldElsewhere {
+  readonly events: readonly OrderEvent[];
+  /** Since when somebody listened, wall milliseconds: an account without any event may have missed its first one. */
+  readonly heardSince?: number | undefined;
+}
+
+export function toldBefore(
+  desk: OrderDesk,
+  accountId: AccountId,
+  { events: elsewhere, heardSince }: ToldElsewhere = { events: [] },
+): ToldBefore {
   const executions = new Set<string>();
   const lastEvents = new Map<string, string>();
-  let lastEventAt: string | undefined;
+  let lastEventAt = heardSince === undefined ? undefined : new Date(heardSince).toISOString();
   const { events } = desk.eventsAfter(accountId, { epoch: 0, seq: 0 });
   const all = [...elsewhere, ...events].sort((a, b) => a.epoch - b.epoch || a.seq - b.seq);
   for (const { event, timestamp, data } of all) {

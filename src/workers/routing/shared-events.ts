@@ -95,6 +95,15 @@ export class SharedEvents {
     return events.sort((a, b) => a.epoch - b.epoch || a.seq - b.seq);
   }
 
+  /**
+   * When an instance held the account for the first time, wall milliseconds; undefined when that is now. Events of an
+   * account that has none yet are missed from then on. @throws the client's error
+   */
+  async heldSince(accountId: AccountId): Promise<number | undefined> {
+    const isFirst = await this.#writer.hSetNX(this.#heldKey(), accountId, String(this.clock.now()));
+    return isFirst === 1 ? undefined : Number(await this.#writer.hGet(this.#heldKey(), accountId));
+  }
+
   async close(): Promise<void> {
     // What a Redis that is away has not taken by then is lost here, and is repaired from the broker by the next owner.
     const limit = new AbortController();
@@ -169,6 +178,10 @@ export class SharedEvents {
 
   #placesKey(): string {
     return `{${this.options.keyPrefix}}:places`;
+  }
+
+  #heldKey(): string {
+    return `{${this.options.keyPrefix}}:held-since`;
   }
 
   #client(): RedisClient {

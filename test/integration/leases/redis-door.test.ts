@@ -47,7 +47,10 @@ function probe(user: string, isTrusted = true): unknown {
 throughTls(
   'leases, nudges and events work over TLS with the documented rule',
   () => {
-    expect(probe('opitios:hunter2')).toEqual({ nudged: true, place: { epoch: 1, seq: 1 } });
+    expect(probe('opitios:hunter2')).toEqual({
+      ...{ nudged: true, place: { epoch: 1, seq: 1 } },
+      held: ['undefined', 'number'],
+    });
   },
   90_000,
 );
