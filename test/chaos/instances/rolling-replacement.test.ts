@@ -135,7 +135,7 @@ drill(
     const lost = readers.map(untold);
     for (const order of readers.flatMap(untoldOrders))
       tell(
-        `untold: ${String(order['account_id'])} ${order.status} created ${order['created_at']}, replaced ${replacedAt.join(' ')}`,
+        `untold: ${order['account_id']} ${order['status']} created ${String(order['created_at'])}, replaced ${replacedAt.join(' ')}`,
       );
     const breaks = readers.flatMap((reader) => breaksInOrder(reader.events, reader.gaps));
     const gaps = readers.reduce((sum, reader) => sum + reader.gaps.length, 0);
