@@ -318,7 +318,8 @@ export class World {
     if (sent.length > 2) this.#violations.push(`R4 ${clientOrderId} was sent ${sent.length} times`);
     const begunAt = this.#everyPlatter().map((platter) => platter.begunAt.get(`${accountId}/${clientOrderId}`) ?? 0);
     const ageMs = sentAt - Math.max(...begunAt);
-    if (ageMs > MAX_AGE_MS[timeInForceOf(tag)]) this.#violations.push(`R4 ${clientOrderId} was sent ${ageMs} ms after its intent`);
+    if (ageMs > MAX_AGE_MS[timeInForceOf(tag)])
+      this.#violations.push(`R4 ${clientOrderId} was sent ${ageMs} ms after its intent`);
   }
 
   #checkNotSent(intent: Intent): void {
