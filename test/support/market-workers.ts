@@ -14,7 +14,7 @@ import type { SharedQuotes } from '../../src/workers/market-data/shared-quotes.j
 import type { UpstreamAccount } from '../../src/workers/market-data/upstream.js';
 import { MemoryNetwork, type MemoryMesh } from './memory-mesh.js';
 
-export const CONTEXT: CallContext = { requestId: 'test', subject: 'tester', budgetMs: 10_000 };
+export const CONTEXT: CallContext = { requestId: 'test', subject: 'tester', budgetMs: 60_000 };
 
 export interface MarketWorkersOptions {
   readonly settings?: Partial<MarketDataSettings>;
@@ -38,7 +38,7 @@ export class MarketWorkers {
       settings: {
         feed: 'iex',
         optionFeed: 'indicative',
-        requestTimeoutMs: 5_000,
+        requestTimeoutMs: 30_000,
         rateLimitPerMinute: 200,
         dataRateLimitPerMinute: 10_000,
         subscribeLimit: 30,

@@ -47,7 +47,7 @@ export class SimulatedPools {
   #poolOf(origin: string): BrokerPool {
     const known = this.#pools.get(origin);
     if (known !== undefined) return known;
-    const options = { origin, connections: 8, connectTimeoutMs: 2_000, keepAliveMs: 55_000 };
+    const options = { origin, connections: 8, connectTimeoutMs: 20_000, keepAliveMs: 55_000 };
     const pool = new BrokerPool(options, this.clock);
     this.#pools.set(origin, pool);
     return pool;
