@@ -10,7 +10,6 @@ import { SystemClock } from '../../../src/kernel/runtime/system-clock.js';
 import { AssignmentTable } from '../../../src/primary/assignment.js';
 import { Supervisor } from '../../../src/primary/supervisor.js';
 import { WorkerProcess } from '../../../src/primary/worker-process.js';
-import { eventually } from '../../support/eventually.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'opitios-supervisor-'));
 let supervisor: Supervisor | undefined;
@@ -47,11 +46,17 @@ class ObedientWorker extends EventEmitter {
 test('a restart asked for during another replaces once more whoever that one had started', async () => {
   const clock = new SystemClock();
   let forked = 0;
+  const asked: Promise<void>[] = [];
   const nothing = (): void => undefined;
   const log = { debug: nothing, info: nothing, warn: nothing, error: nothing, fatal: nothing };
-  const running = new Supervisor(
+  const running: Supervisor = new Supervisor(
     {
-      fork: (events) => new WorkerProcess(new ObedientWorker((forked += 1)) as unknown as Worker, clock, events),
+      fork: (events) => {
+        forked += 1;
+        // One worker is new by now, the other is about to be.
+        if (forked === 4) asked.push(running.rollingRestart(), running.rollingRestart());
+        return new WorkerProcess(new ObedientWorker(forked) as unknown as Worker, clock, events);
+      },
       table: AssignmentTable.open(join(directory, 'ownership.json')),
       startMessage: () => Promise.resolve({ kind: 'start' } as PrimaryMessage),
       socket: () => undefined,
@@ -68,10 +73,7 @@ test('a restart asked for during another replaces once more whoever that one had
   const pids = (): number[] => [...running.active().values()].map(({ pid }) => pid).sort();
   expect(pids()).toEqual([1, 2]);
 
-  const first = running.rollingRestart();
-  await eventually('one worker is new', () => pids().includes(3));
-  const asked = [running.rollingRestart(), running.rollingRestart()];
-  await first;
+  await running.rollingRestart();
   expect(pids()).toEqual([3, 4]);
   await Promise.all(asked);
 
