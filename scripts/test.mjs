@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { build, installIfNeeded, root } from './build.mjs';
 import { installTestPrograms } from './test-programs.mjs';
 
-/** Suites in one group share both cores; those that start large gateways, or kill them, run one file at a time. */
+/** Suites in one group share both cores; those that kill gateways run one file at a time. */
 const GROUPS = [
   { suites: ['unit', 'integration'], workers: 2 },
-  { suites: ['security', 'cluster'], workers: 2 },
-  { suites: ['acceptance', 'chaos'], workers: 1 },
+  { suites: ['security', 'cluster', 'acceptance'], workers: 2 },
+  { suites: ['chaos'], workers: 1 },
 ];
 
 const asked = process.argv.slice(2).filter((word) => !word.startsWith('-'));
