@@ -15,7 +15,7 @@ import type { AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { SystemClock } from '../kernel/runtime/system-clock.js';
-import { sweepStaleTables } from '../kernel/shared-memory/table-directory.js';
+import { removeTable, sweepStaleTables } from '../kernel/shared-memory/table-directory.js';
 import { createLog, type LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import { METRICS } from '../kernel/telemetry/catalogue.js';
 import { MetricSum } from '../kernel/telemetry/metric-sum.js';
@@ -76,6 +76,7 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
   sweepStaleTables(config.marketData.sharedMemoryDir);
+  closers.push(() => removeTable(config.marketData.sharedMemoryDir, process.pid));
   const meter = new PromMeter(METRICS, { processMetrics: true });
   const metrics = new MetricSum();
   const audit = await openAudit(config.dataDir, { clock, log, meter }, closers);

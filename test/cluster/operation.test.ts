@@ -1,5 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
 function isAlive(pid: number): boolean {
@@ -8,6 +11,15 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where the shared quote table of a boot may be. */
+function tablesOf(primaryPid: number | undefined): readonly string[] {
+  return ['/dev/shm', tmpdir()].flatMap((base) =>
+    (existsSync(base) ? readdirSync(base) : [])
+      .filter((name) => name.startsWith('opitios-quotes-') && name.endsWith(`-${String(primaryPid)}`))
+      .map((name) => join(base, name)),
+  );
 }
 
 let gateway: GatewayProcess | undefined;
@@ -60,14 +72,17 @@ test('while the only worker is dead, connections wait for the next one instead o
   expect([statuses, failures]).toEqual([[200, 200, 200], []]);
 }, 90_000);
 
-test('SIGTERM drains: the primary ends with 0 and no worker is left', async () => {
+test('SIGTERM drains: the primary ends with 0, and no worker and no memory is left', async () => {
   gateway = await startGateway({ accounts: 3, workers: 2 });
   const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
+  const tables = tablesOf(gateway.primary.pid);
+  expect(tables.map((table) => existsSync(table))).toContain(true);
   const ended = new Promise((resolve) => gateway?.primary.once('exit', (code) => resolve(code)));
   gateway.primary.kill('SIGTERM');
 
   expect(await ended).toBe(0);
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
+  expect(tables.map((table) => existsSync(table))).not.toContain(true);
 }, 90_000);
 
 test('a port in use ends the start with one line', async () => {

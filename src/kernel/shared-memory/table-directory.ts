@@ -36,11 +36,20 @@ export function tableDirectory(place: TablePlace): string {
 
 /** Removes tables whose primary is dead; of any instance, since a dead one cannot clean up. Returns what it removed. */
 export function sweepStaleTables(base: string, isAlive: (pid: number) => boolean = processIsAlive): readonly string[] {
+  return removeTables(base, (pid) => !isAlive(pid));
+}
+
+/** Removes the table of a boot whose workers have ended: tmpfs is memory. */
+export function removeTable(base: string, bootPid: number): void {
+  removeTables(base, (pid) => pid === bootPid);
+}
+
+function removeTables(base: string, isOver: (pid: number) => boolean): readonly string[] {
   const removed: string[] = [];
   for (const parent of new Set([base, tmpdir()])) {
     for (const name of list(parent)) {
       const pid = /^opitios-quotes-[\w-]+-(\d+)$/.exec(name)?.[1];
-      if (pid === undefined || isAlive(Number(pid))) continue;
+      if (pid === undefined || !isOver(Number(pid))) continue;
       try {
         rmSync(join(parent, name), { recursive: true, force: true });
         removed.push(join(parent, name));
