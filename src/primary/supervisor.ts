@@ -12,6 +12,7 @@ import type { Log } from '../kernel/runtime/log.js';
 import type { Meter } from '../kernel/runtime/meter.js';
 import type { AssignmentTable } from './assignment.js';
 import type { Ownership } from './partition.js';
+import { keepBeating } from './heartbeat.js';
 import { RestartPolicy } from './restart-policy.js';
 import type { EndCause, ProcessEvents, ProcessPhase, WorkerProcess } from './worker-process.js';
 
@@ -43,12 +44,6 @@ export interface GrantSource {
 
 /** Before these a worker has not been told of any account. */
 const HOLDS_ACCOUNTS: ReadonlySet<ProcessPhase> = new Set(['starting', 'ready', 'leaving']);
-const BEAT_MS = 250;
-/** Silent for this many beats is dead; a worker that starts may be busy with a thousand handshakes. */
-const MISSED_MAX = 4;
-/** One that runs all the same is busy or starved: killing it would add its accounts' reopening to an overload. */
-const MISSED_MAX_RUNNING = 24;
-const MISSED_MAX_STARTING = 60;
 const HELLO_MS = 30_000;
 const START_MS = 300_000;
 const RELEASE_MS = 5_000;
@@ -106,7 +101,7 @@ export class Supervisor {
 
   /** The table is partitioned already. @throws GatewayError WORKER_FAILED when a worker says that it cannot start */
   async start(): Promise<void> {
-    void this.#watch();
+    void keepBeating(this.#processes, this.parts.clock, this.#stop.signal);
     const slots = this.slots().slice(0, this.options.workers);
     await Promise.all(slots.map((slot) => this.#fill(slot)));
     await Promise.all(slots.map((slot) => this.#untilReady(slot)));
@@ -331,28 +326,5 @@ export class Supervisor {
     await this.#untilReady(slot);
     meter.observe('opitios_takeover_seconds', (clock.monotonicMs() - diedAt) / 1_000);
     this.#keepSpare();
-  }
-
-  /** Beats. A beat that we ourselves were late with proves nothing against a worker. */
-  async #watch(): Promise<void> {
-    const { clock } = this.parts;
-    let lastAt = clock.monotonicMs();
-    while (!this.isStopping) {
-      await clock.sleep(BEAT_MS, this.#stop.signal);
-      const now = clock.monotonicMs();
-      const isLate = now - lastAt > BEAT_MS * 2;
-      lastAt = now;
-      for (const one of this.#processes) this.#beat(one, now, isLate);
-    }
-  }
-
-  #beat(one: WorkerProcess, now: number, isLate: boolean): void {
-    if (one.phase === 'forked' || one.phase === 'gone') return;
-    if (!isLate) one.missedBeats += 1;
-    const most = one.phase === 'ready' || one.phase === 'idle' ? MISSED_MAX : MISSED_MAX_STARTING;
-    // Asked at every missed beat, so that it speaks of the time since the last one.
-    const hasRun = one.missedBeats > 1 && one.pulse.hasRun(one.pid);
-    if (one.missedBeats > (hasRun ? Math.max(most, MISSED_MAX_RUNNING) : most)) one.kill('silent');
-    else one.send({ kind: 'ping', sentAt: now });
   }
 }

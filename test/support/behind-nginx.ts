@@ -2,7 +2,7 @@
  * Several instances of two workers behind nginx, as one gateway: what a test of one gateway asks, it asks of all of them.
  * `npm run acceptance:instances` runs the acceptance tests so.
  */
-import type { GatewayOptions, GatewayProcess, Pool } from './gateway-process.js';
+import { callsTo, type GatewayOptions, type GatewayProcess, type Pool } from './gateway-process.js';
 import { startInstances } from './instances.js';
 import { startNginx } from './nginx-process.js';
 
@@ -33,13 +33,7 @@ export async function startBehindNginx(options: GatewayOptions, count: number): 
     ...first,
     url,
     output: () => gateways.map((one) => one.output()).join(''),
-    get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
-    post: (path, body, headers = {}) =>
-      fetch(`${url}/api/v1${path}`, {
-        method: 'POST',
-        headers: { authorization, 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      }),
+    ...callsTo(url, authorization),
     pool: async () => merged(await Promise.all(gateways.map((one) => one.pool()))),
     signalWorker: (slot, signal) =>
       (gateways[Math.floor(slot / WORKERS)] ?? first).signalWorker(slot % WORKERS, signal),

@@ -155,13 +155,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   return {
     ...{ url, adminUrl, simulator, primary, startedAt, dir, configFile, output, token, pool },
     accountIds: accounts.map(({ account_id }) => account_id),
-    get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
-    post: (path, body, headers = {}) =>
-      fetch(`${url}/api/v1${path}`, {
-        method: 'POST',
-        headers: { authorization, 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-      }),
+    ...callsTo(url, authorization),
     signalWorker: async (slot, signal) => {
       const worker = (await pool()).workers.find((one) => one.slot === slot);
       if (worker === undefined) throw new TypeError(`no worker in slot ${slot}`);
@@ -178,6 +172,19 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       await closeVenue();
       rmSync(dir, { recursive: true, force: true });
     },
+  };
+}
+
+/** Requests of one caller to the API behind an address. */
+export function callsTo(url: string, authorization: string): Pick<GatewayProcess, 'get' | 'post'> {
+  return {
+    get: (path) => fetch(`${url}/api/v1${path}`, { headers: { authorization } }),
+    post: (path, body, headers = {}) =>
+      fetch(`${url}/api/v1${path}`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
   };
 }
 

@@ -3,6 +3,7 @@
  * resumes, and keeps what it was told, so that a test can hold that against the simulator's own truth.
  */
 import { WebSocket } from 'ws';
+import { eventually, type GatewayProcess } from './gateway-process.js';
 
 export interface ToldEvent {
   readonly accountId: string;
@@ -132,4 +133,26 @@ export function breaksInOrder(events: readonly ToldEvent[], gaps: readonly ToldG
     if (!isNext && !isTold) breaks.push(`${accountId}: ${before.epoch}/${before.seq} then ${epoch}/${seq}`);
   }
   return breaks;
+}
+
+/** Two readers of every account's events, added to those that the test closes. */
+export async function openReaders(readers: OrderStreamReader[], gateway: GatewayProcess): Promise<void> {
+  const token = await gateway.token();
+  for (let n = 0; n < 2; n += 1) {
+    const reader = new OrderStreamReader(gateway.url, token, gateway.accountIds);
+    readers.push(reader);
+    await reader.open();
+  }
+}
+
+/** Orders at the broker that a reader was never told of, each reader's, when that has had its time. */
+export async function untoldAtLast(gateway: GatewayProcess, readers: readonly OrderStreamReader[]) {
+  const atBroker = await gateway.simulator.control.orders();
+  const untold = (reader: OrderStreamReader): typeof atBroker => {
+    const told = new Set(reader.events.map(({ orderId }) => orderId));
+    return atBroker.filter(({ id }) => !told.has(id));
+  };
+  const isAllTold = (): boolean => readers.every((reader) => untold(reader).length === 0);
+  await eventually(isAllTold, 'every order was told on every socket').catch(() => undefined);
+  return readers.map(untold);
 }

@@ -3,7 +3,8 @@ import { expect } from '@jest/globals';
 import { eventually, type GatewayProcess } from './gateway-process.js';
 import { KeepAliveClients } from './keep-alive-clients.js';
 import { OrderLoad, percentiles, tell } from './order-load.js';
-import { breaksInOrder, OrderStreamReader } from './order-stream-reader.js';
+import { breaksInOrder, openReaders, untoldAtLast, type OrderStreamReader } from './order-stream-reader.js';
+import { readOnKeptConnections } from './steady-requests.js';
 
 export const RESTARTS = Number(process.env['OPITIOS_RESTARTS'] ?? (process.env['OPITIOS_LONG'] === '1' ? 50 : 1));
 
@@ -52,54 +53,29 @@ async function restartsUnder(
   },
 ): Promise<void> {
   const { clients, readers, signal, what } = drill;
-  const token = await running.token();
-  for (let n = 0; n < 2; n += 1) {
-    const reader = new OrderStreamReader(running.url, token, running.accountIds);
-    readers.push(reader);
-    await reader.open();
-  }
-  const state = { done: false, answers: 0, failed: [] as string[] };
-  const reading = (await clients.of(running, 4)).map(async (ask, n) => {
-    for (let turn = n; !state.done; turn += 1) {
-      const path = `/accounts/${running.accountIds[turn % running.accountIds.length] ?? ''}/account`;
-      const outcome = await ask(path).then(
-        ({ status, text }) => `${status} ${status === 200 ? '' : text}`,
-        (cause: unknown) => String(cause),
-      );
-      state.answers += 1;
-      if (!outcome.startsWith('200')) state.failed.push(outcome);
-    }
-  });
+  await openReaders(readers, running);
+  const reads = await readOnKeptConnections(running, clients, { callers: 4 });
   const load = await OrderLoad.on(running);
   load.start(2);
   const tookMs: number[] = [];
   try {
     for (let turn = 0; turn < RESTARTS; turn += 1) tookMs.push(await restartMs(running, signal));
   } finally {
-    state.done = true;
+    await reads.stop();
   }
-  await Promise.all(reading);
   await load.settle();
   const verdict = await load.judge();
   const notFirst = load.orders.filter(({ answers }) => answers[0] !== '201');
-  const atBroker = new Set((await running.simulator.control.orders()).map(({ id }) => id));
-  const untold = (reader: OrderStreamReader): number => {
-    const told = new Set(reader.events.map(({ orderId }) => orderId));
-    return [...atBroker].filter((id) => !told.has(id)).length;
-  };
-  await eventually(() => readers.every((reader) => untold(reader) === 0), 'every order was told on every socket').catch(
-    () => undefined,
-  );
-  const lost = readers.map(untold);
+  const lost = (await untoldAtLast(running, readers)).map(({ length }) => length);
   const breaks = readers.flatMap((reader) => breaksInOrder(reader.events, reader.gaps));
   const gaps = readers.reduce((sum, reader) => sum + reader.gaps.length, 0);
   tell(
-    `${RESTARTS} ${what}, each ${percentiles(tookMs)}: ${state.answers} reads on kept connections, failed ${state.failed.length}; ` +
+    `${RESTARTS} ${what}, each ${percentiles(tookMs)}: ${reads.answers()} reads on kept connections, failed ${reads.failed.length}; ` +
       `${verdict.orders} orders, not taken at once ${notFirst.length}, lost ${verdict.lost.length}, doubled ${verdict.duplicates.length}; ` +
       `order events untold ${lost.join('/')}, breaks ${breaks.length}, gaps ${gaps}; sockets closed ${readers.map(({ closes }) => closes.length).join('/')}`,
   );
 
-  expect(state.failed).toEqual([]);
+  expect(reads.failed).toEqual([]);
   // A connection that was idle may be closed as a request leaves on it (docs/drills.md): no answer, and then the order.
   const refused = notFirst.filter(({ answers }) => !/^0\b/.test(answers[0] ?? '') || answers.at(-1) !== '201');
   expect(refused.map(({ answers }) => answers.join(' '))).toEqual([]);

@@ -1,5 +1,7 @@
 /** Requests that go on while something is done to the gateway, and what became of each. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayProcess } from './gateway-process.js';
+import type { KeepAliveClients } from './keep-alive-clients.js';
 
 export interface SteadyRequests {
   readonly answers: () => number;
@@ -48,11 +50,34 @@ function outcomeOf(asked: Promise<Response>): Promise<string> {
 }
 
 export function steadily(callers: number, ask: (turn: number) => Promise<Response>): SteadyRequests {
+  return repeatedly(callers, (turn) => outcomeOf(ask(turn)));
+}
+
+/** Every caller reads all accounts in turn over a connection of its own that it keeps; nothing but 200 will do. */
+export async function readOnKeptConnections(
+  gateway: GatewayProcess,
+  clients: KeepAliveClients,
+  { callers, pauseMs = 0 }: { readonly callers: number; readonly pauseMs?: number },
+): Promise<SteadyRequests> {
+  const asking = await clients.of(gateway, callers);
+  return repeatedly(callers, async (turn, caller) => {
+    // Turns go up by the number of callers: by rounds, no account is left out by anyone.
+    const accountId = gateway.accountIds[(Math.floor(turn / callers) + caller) % gateway.accountIds.length] ?? '';
+    const outcome = await asking[caller]?.(`/accounts/${accountId}/account`).then(
+      ({ status, text }) => (status === 200 ? '200' : `not 200: ${status} ${text}`),
+      (cause: unknown) => String(cause),
+    );
+    if (pauseMs > 0) await sleep(pauseMs);
+    return outcome ?? 'no such caller';
+  });
+}
+
+function repeatedly(callers: number, ask: (turn: number, caller: number) => Promise<string>): SteadyRequests {
   const state = { done: false, answers: 0 };
   const failed: string[] = [];
   const running = Array.from({ length: callers }, async (_, caller) => {
     for (let turn = caller; !state.done; turn += callers) {
-      const outcome = await outcomeOf(ask(turn));
+      const outcome = await ask(turn, caller);
       state.answers += 1;
       if (!outcome.startsWith('2')) failed.push(outcome.slice(0, 300));
     }

@@ -69,7 +69,6 @@ export class QuoteTable {
   read(key: string): TableRecord | undefined {
     const value = this.#db.getBinaryFast(key);
     if (value === undefined || value.length <= RECEIVED_AT_BYTES) return undefined;
-    // lmdb hands out its read buffer with a `length` of its own; without an end, Node 24 takes the whole buffer (16 MB).
     return decodeRecord(value);
   }
 
@@ -115,6 +114,7 @@ export class QuoteTable {
 
 /** What `encodeRecord` made. */
 export function decodeRecord(value: Buffer): TableRecord {
+  // lmdb hands out its read buffer with a `length` of its own; without an end, Node 24 takes the whole buffer (16 MB).
   return { receivedAt: value.readDoubleBE(0), text: value.subarray(RECEIVED_AT_BYTES, value.length) };
 }
 

@@ -15,6 +15,7 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import { composeEpoch, EPOCHS_A_LEASE, nextHighPart } from './epoch.js';
 import type { HeldSlot, LeaseBeat, LeaseStore, LeaseView, Member } from './lease-store.js';
+import { SharedHalts } from './shared-halts.js';
 import { fairShares } from './slots.js';
 
 export interface LeaseKeeperOptions {
@@ -51,12 +52,6 @@ export interface LeaseListener {
   onView(members: readonly Member[], owners: LeaseView['owners']): void;
 }
 
-interface Unshared {
-  readonly state: SharedTradingState;
-  /** Called when the store has it. */
-  readonly told: readonly (() => void)[];
-}
-
 export class LeaseKeeper {
   private readonly clock: Clock;
   private readonly log: Log;
@@ -75,9 +70,7 @@ export class LeaseKeeper {
   #nap = new AbortController();
   #lastGoodBeatMs = 0;
   #wallLeadMs = 0;
-  readonly #halts = new Map<string, SharedTradingState>();
-  readonly #unshared = new Map<string, Unshared>();
-  #haltsVersion = 0;
+  readonly #halts = new SharedHalts();
 
   constructor(
     private readonly store: LeaseStore,
@@ -134,16 +127,11 @@ export class LeaseKeeper {
     }
   }
 
-  /**
-   * Told to the others with the next good beat, which is due now. Resolves when the store has it. What is set later
-   * counts, also where this machine's clock is behind the one that set the last state.
-   */
+  /** Told to the others with the next good beat, which is due now. Resolves when the store has it. */
   share(key: string, state: SharedTradingState): Promise<void> {
-    const at = Math.max(state.at, this.#newestOf(key) + 1);
-    return new Promise((resolve) => {
-      this.#toShare(key, { ...state, at }, [resolve]);
-      this.wake();
-    });
+    const isTold = this.#halts.set(key, state);
+    this.wake();
+    return isTold;
   }
 
   /** The next beat is due now. */
@@ -183,7 +171,7 @@ export class LeaseKeeper {
     }
     this.#wallLeadMs = wallLeadMs;
     this.#apply(view, sentAt, beat.release);
-    for (const { key, state } of beat.halts) this.#shared(key, state);
+    this.#halts.confirm(beat.halts);
   }
 
   #compose(): LeaseBeat | undefined {
@@ -199,8 +187,7 @@ export class LeaseKeeper {
       instanceId: this.options.instanceId,
       advertiseUrl: this.options.advertiseUrl,
       ttlMs: this.options.ttlMs,
-      halts: [...this.#unshared].map(([key, { state }]) => ({ key, state })),
-      haltsVersion: this.#haltsVersion,
+      ...this.#halts.forBeat(),
       member: !this.#leaving,
       release,
       renew: [...this.#held].map(([slot, epoch]) => ({ slot, epoch })),
@@ -232,7 +219,8 @@ export class LeaseKeeper {
     this.#members = view.members;
     this.#owners = view.owners;
     this.#noteOwners();
-    this.#noteHalts(view);
+    const halts = this.#halts.learn(view);
+    if (halts !== undefined) this.listener.onHalts(halts);
     for (const { slot } of released) this.#drained.delete(slot);
     const lost = [...this.#held].filter(([slot, epoch]) => !this.#isOurs(slot, epoch)).map(([slot]) => slot);
     this.#forget(lost);
@@ -251,35 +239,6 @@ export class LeaseKeeper {
     if (acquired.length > 0) this.listener.onAcquired(acquired);
     this.listener.onRenewed(this.#validUntilMs, this.#wallLeadMs, this.#held);
     this.#rebalance();
-  }
-
-  #noteHalts({ haltsVersion, halts }: LeaseView): void {
-    if (haltsVersion === this.#haltsVersion) return;
-    this.#haltsVersion = haltsVersion;
-    const told = new Map(halts.map(({ key, state }) => [key, state]));
-    for (const [key, state] of told) if (state.at >= (this.#halts.get(key)?.at ?? 0)) this.#halts.set(key, state);
-    // A store that lost its memory is told again: a halt must not end with it.
-    for (const [key, state] of this.#halts) if (state.at > (told.get(key)?.at ?? 0)) this.#toShare(key, state, []);
-    this.listener.onHalts(this.#halts);
-  }
-
-  /** Of two that wait for one key the newer is told, and both are heard of. */
-  #toShare(key: string, state: SharedTradingState, told: readonly (() => void)[]): void {
-    this.#halts.set(key, state);
-    this.#unshared.set(key, { state, told: [...(this.#unshared.get(key)?.told ?? []), ...told] });
-  }
-
-  #shared(key: string, state: SharedTradingState): void {
-    const waiting = this.#unshared.get(key);
-    if (waiting?.state !== state) return;
-    this.#unshared.delete(key);
-    for (const tell of waiting.told) tell();
-  }
-
-  /** When what counts for the key now was set: a state of all overrules one of an account, and the other way round. */
-  #newestOf(key: string): number {
-    const rivals = key === '*' ? [...this.#halts.values()] : [this.#halts.get(key), this.#halts.get('*')];
-    return Math.max(0, ...rivals.map((state) => state?.at ?? 0));
   }
 
   #noteOwners(): void {

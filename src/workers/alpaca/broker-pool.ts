@@ -54,10 +54,13 @@ export type ExchangeResult =
 /** More than the broker's largest page; an answer beyond it is no answer. */
 const BODY_BYTES_MAX = 32 << 20;
 
+/** By precedence. */
+type Queues = readonly [Set<Attempt>, Set<Attempt>, Set<Attempt>, Set<Attempt>];
+
 export class BrokerPool {
   readonly #pool: Pool;
   /** Whoever waits here can leave for free; leaving undici's own queue costs a socket. */
-  readonly #waiting: readonly Set<Attempt>[] = [new Set(), new Set(), new Set(), new Set()];
+  readonly #waiting: Queues = [new Set(), new Set(), new Set(), new Set()];
   #busy = 0;
 
   constructor(
@@ -89,7 +92,7 @@ export class BrokerPool {
 
   /** Never rejects. */
   exchange(exchange: Exchange): Promise<ExchangeResult> {
-    const waiting = this.#waiting[exchange.precedence ?? 3] as Set<Attempt>;
+    const waiting = this.#waiting[exchange.precedence ?? 3];
     return new Promise((resolve) => {
       const attempt = new Attempt(exchange, this.clock, (result) => {
         resolve(result);

@@ -95,10 +95,12 @@ export class Gate {
   }
 
   async authenticate(exchange: Exchange): Promise<Principal | Problem> {
+    const known = this.known(exchange);
+    if (known !== undefined) return known;
     const token = this.tokenOf(exchange);
     if (token === undefined) return unauthenticated(exchange.req.headers.authorization !== undefined);
     try {
-      return this.known(exchange) ?? (await this.deps.verifier.verify(token));
+      return await this.deps.verifier.verify(token);
     } catch (cause) {
       if (cause instanceof GatewayError && cause.code === 'TOKEN_INVALID') return unauthenticated(true);
       throw cause;

@@ -237,13 +237,15 @@ export class JournaledOrderDesk implements OrderDesk {
     const at = request.at ?? this.ports.clock.now();
     await desk.journal.setTradingState({ state, reason, subject, at });
     const told =
-      request.at === undefined && (await this.ports.tellTradingState?.(accountId, { state, reason, subject, at }));
+      request.at === undefined
+        ? await this.ports.tellTradingState?.(accountId, { state, reason, subject, at })
+        : undefined;
     await this.ports.audit.append({ kind: 'halt', accountId, subject, requestId, facts: { state, reason } });
     return jsonAnswer(200, {
       account_id: accountId,
       trading_state: desk.tradingState(),
       reason,
-      ...(typeof told === 'boolean' && request.at === undefined && { instances_told: told }),
+      ...(told !== undefined && { instances_told: told }),
     });
   }
 

@@ -9,8 +9,9 @@ import { startInstances, type Instances } from '../../support/instances.js';
 import { KeepAliveClients } from '../../support/keep-alive-clients.js';
 import { hasNginx, startNginx, type NginxProcess } from '../../support/nginx-process.js';
 import { OrderLoad, percentiles, tell } from '../../support/order-load.js';
-import { breaksInOrder, OrderStreamReader } from '../../support/order-stream-reader.js';
+import { breaksInOrder, openReaders, untoldAtLast, type OrderStreamReader } from '../../support/order-stream-reader.js';
 import { hasRedis } from '../../support/redis-process.js';
+import { readOnKeptConnections } from '../../support/steady-requests.js';
 
 const LONG = process.env['OPITIOS_LONG'] === '1';
 const ROUNDS = Number(process.env['OPITIOS_ROUNDS'] ?? 1);
@@ -84,26 +85,10 @@ drill(
     nginx = await startNginx(all.gateways.map(({ url }) => Number(new URL(url).port)));
     const first = all.named('alpha');
     const door: GatewayProcess = { ...first, url: `http://127.0.0.1:${nginx.port}` };
-    const token = await first.token();
-    for (let n = 0; n < 2; n += 1) {
-      const reader = new OrderStreamReader(door.url, token, first.accountIds);
-      readers.push(reader);
-      await reader.open();
-    }
-    const state = { done: false, answers: 0, failed: [] as string[] };
-    const reading = (await clients.of(door, 4)).map(async (ask, n) => {
-      for (let turn = n; !state.done; turn += 1) {
-        const path = `/accounts/${first.accountIds[turn % first.accountIds.length] ?? ''}/account`;
-        const outcome = await ask(path).then(
-          ({ status, text }) => `${status} ${status === 200 ? '' : text}`,
-          (cause: unknown) => String(cause),
-        );
-        state.answers += 1;
-        await sleep(PAUSE_MS);
-        if (!outcome.startsWith('200')) state.failed.push(outcome);
-      }
-    });
-    const canceling = cancelling(door.url, door, () => state.done);
+    await openReaders(readers, door);
+    const reads = await readOnKeptConnections(door, clients, { callers: 4, pauseMs: PAUSE_MS });
+    let isDone = false;
+    const canceling = cancelling(door.url, door, () => isDone);
     const load = await OrderLoad.on(door);
     load.pauseMs = PAUSE_MS;
     load.start(2);
@@ -114,39 +99,31 @@ drill(
         replacedAt.push(new Date().toISOString());
         tookMs.push(await replaceMs(all, name));
         tell(
-          `${name}: ${Math.round(tookMs.at(-1) ?? 0)} ms; ${state.answers} reads so far, failed ${state.failed.length}`,
+          `${name}: ${Math.round(tookMs.at(-1) ?? 0)} ms; ${reads.answers()} reads so far, failed ${reads.failed.length}`,
         );
       }
-    state.done = true;
-    await Promise.all(reading);
+    isDone = true;
+    await reads.stop();
     const notCanceled = await canceling;
     await load.settle();
     const verdict = await load.judge();
     const notFirst = load.orders.filter(({ answers }) => answers[0] !== '201');
-    const atBroker = await all.simulator.control.orders();
-    const untoldOrders = (reader: OrderStreamReader): typeof atBroker => {
-      const told = new Set(reader.events.map(({ orderId }) => orderId));
-      return atBroker.filter(({ id }) => !told.has(id));
-    };
-    const untold = (reader: OrderStreamReader): number => untoldOrders(reader).length;
-    await eventually(() => readers.every((reader) => untold(reader) === 0), 'every order was told').catch(
-      () => undefined,
-    );
-    const lost = readers.map(untold);
-    for (const order of readers.flatMap(untoldOrders))
+    const untold = await untoldAtLast(door, readers);
+    const lost = untold.map(({ length }) => length);
+    for (const order of untold.flat())
       tell(
         `untold: ${order['account_id']} ${order['status']} created ${String(order['created_at'])}, replaced ${replacedAt.join(' ')}`,
       );
     const breaks = readers.flatMap((reader) => breaksInOrder(reader.events, reader.gaps));
     const gaps = readers.reduce((sum, reader) => sum + reader.gaps.length, 0);
     tell(
-      `${tookMs.length} instances replaced behind nginx, each ${percentiles(tookMs)}: ${state.answers} reads, failed ${state.failed.length}; ` +
+      `${tookMs.length} instances replaced behind nginx, each ${percentiles(tookMs)}: ${reads.answers()} reads, failed ${reads.failed.length}; ` +
         `${verdict.orders} orders, not taken at once ${notFirst.length}, lost ${verdict.lost.length}, doubled ${verdict.duplicates.length}; ` +
         `orders and cancels failed ${notCanceled.length}; order events untold ${lost.join('/')}, breaks ${breaks.length}, gaps ${gaps}; ` +
         `sockets closed ${readers.map(({ closes }) => closes.join(',')).join('/')}`,
     );
 
-    expect(state.failed.slice(0, 20)).toEqual([]);
+    expect(reads.failed.slice(0, 20)).toEqual([]);
     expect(notFirst.map(({ answers }) => answers.join(' '))).toEqual([]);
     expect(notCanceled).toEqual([]);
     expect([verdict.lost, verdict.duplicates, verdict.lies]).toEqual([[], [], []]);
