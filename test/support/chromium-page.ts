@@ -67,7 +67,7 @@ export class ChromiumPage {
         ...['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-port=0', '--disable-dev-shm-usage'],
         ...['--no-first-run', '--disable-background-networking', `--user-data-dir=${home}`, 'about:blank'],
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
     );
     const errors: string[] = [];
     try {
@@ -183,9 +183,9 @@ const howItEnded = ({ exitCode, signalCode }: ChildProcess): string => String(si
 async function end(child: ChildProcess, home: string): Promise<void> {
   if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
+    // The group, not the one process: its children write into the profile for as long as they live.
+    process.kill(-child.pid, 'SIGKILL');
     await within(END_MS, 'Chromium ends', ended);
   }
-  // Its own children may write for a moment longer.
-  rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  rmSync(home, { recursive: true, force: true, maxRetries: 20 });
 }

@@ -34,6 +34,9 @@ export interface LoadVerdict {
 /** Older than any age at which an order is still sent a second time: what is not at the broker stays unknown. */
 const OPEN_AFTER_MS = 30_000;
 
+/** Orders of other symbols are not this load's. */
+const SYMBOL = 'AAPL';
+
 export class OrderLoad {
   readonly orders: KeyedOrder[] = [];
   url: string;
@@ -149,7 +152,7 @@ export class OrderLoad {
     readonly clientOrderId: string | undefined;
     readonly isReplay: boolean;
   }> {
-    const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: price };
+    const order = { symbol: SYMBOL, qty: '1', side: 'buy', type: 'limit', time_in_force: 'day', limit_price: price };
     try {
       const response = await fetch(`${this.nextUrl()}/api/v1/accounts/${accountId}/orders/stocks`, {
         method: 'POST',
@@ -158,7 +161,9 @@ export class OrderLoad {
         signal: AbortSignal.timeout(30_000),
       });
       const text = await response.text();
-      const json = JSON.parse(text) as { readonly code?: string; readonly client_order_id?: string };
+      // A proxy of ours answers in its own words when it reached nobody.
+      const isJson = response.headers.get('content-type')?.includes('json') === true;
+      const json = (isJson ? JSON.parse(text) : {}) as { readonly code?: string; readonly client_order_id?: string };
       const isReplay = response.headers.get('idempotency-replayed') === 'true';
       return { status: response.status, text, code: json.code, clientOrderId: json.client_order_id, isReplay };
     } catch (cause) {
@@ -179,6 +184,7 @@ export class OrderLoad {
   async #byPrice(): Promise<Map<string, string[]>> {
     const found = new Map<string, string[]>();
     for (const order of await this.#gateway.simulator.control.orders()) {
+      if (order['symbol'] !== SYMBOL) continue;
       const place = `${order['account_id']} ${Number(order['limit_price']).toFixed(2)}`;
       found.set(place, [...(found.get(place) ?? []), order['client_order_id']]);
     }

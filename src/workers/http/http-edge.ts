@@ -5,6 +5,7 @@
 import http from 'node:http';
 import type https from 'node:https';
 import { Server as NetServer } from 'node:net';
+import { setImmediate as polled } from 'node:timers/promises';
 import type { IncomingMessage } from 'node:http';
 import express from 'express';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
@@ -240,6 +241,8 @@ class Edge implements HttpEdge {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#draining = true;
+    // What has come by now is accepted first: the kernel resets what waits in the backlog of a socket that closes.
+    await polled();
     const ended = new AbortController();
     const closed = new Promise<void>((resolve) => {
       // http.Server.close would cut idle connections at once, and with them a request that is already on its way.
@@ -250,6 +253,8 @@ class Edge implements HttpEdge {
     });
     const lingerMs = Math.min(LINGER_MS_MAX, deadlineMs * LINGER_SHARE);
     await this.deps.clock.sleep(lingerMs, ended.signal);
+    // And what has come on an idle connection is read, so that it is idle no more.
+    await polled();
     this.#refusing = true;
     this.server.close(() => undefined);
     this.server.closeIdleConnections();
