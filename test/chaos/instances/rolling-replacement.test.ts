@@ -44,7 +44,9 @@ async function replaceMs(all: Instances, name: string): Promise<number> {
   await eventually(async () => {
     const pools = await Promise.all(NAMES.map((one) => all.named(one).pool()));
     const held = pools.flatMap(({ accounts }) => accounts.filter(({ state }) => state === 'ready'));
-    return held.length === old.accountIds.length && pools.every(({ leases }) => leases?.members.length === NAMES.length);
+    return (
+      held.length === old.accountIds.length && pools.every(({ leases }) => leases?.members.length === NAMES.length)
+    );
   }, 'all accounts are held by the living');
   return performance.now() - at;
 }
