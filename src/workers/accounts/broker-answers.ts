@@ -51,7 +51,7 @@ function notSentProblem(reply: Extract<BrokerReply, { kind: 'not-sent' }>, budge
         ratelimit: `"account";r=${remaining};t=${resetS}`,
         'ratelimit-policy': `"account";q=${limit};w=60`,
       };
-      return { code: 'rate-limited', detail: 'the request budget of this account is used up', retryAfterS, headers };
+      return { code: 'rate-limited', detail: reply.detail, retryAfterS, headers };
     }
     case 'breaker':
       return { code: 'account-unavailable', detail: reply.detail, retryAfterS };

@@ -6,7 +6,7 @@ import type { BrokerWire } from '../alpaca/broker-wire.js';
 import { rateHeadersOf, retryAfterOf } from '../alpaca/rate-headers.js';
 import type { BrokerCall, BrokerReply, BudgetLane } from './account-session.js';
 import { Breaker } from './breaker.js';
-import type { RateBudget } from './rate-budget.js';
+import type { Admission, RateBudget } from './rate-budget.js';
 
 /** Also between accounts, which share the sockets: what ends a risk before what takes one, and reads last. */
 const PRECEDENCE: Readonly<Record<BudgetLane, Precedence>> = { cancel: 0, order: 1, lookup: 2, read: 3 };
@@ -38,7 +38,7 @@ export class BudgetedCalls {
     const admission = await this.budget.admit(call.lane, call.deadlineMs);
     if (admission.kind === 'refused') {
       this.#breaker.giveBack();
-      return notSent(admission.reason, 'no room in the account’s request budget', admission.retryAfterS);
+      return refused(admission);
     }
     const { permit } = admission;
     const spentMs = this.clock.monotonicMs() - startedAt;
@@ -121,6 +121,11 @@ export class BudgetedCalls {
     const { resetsInMs } = this.budget.state();
     this.budget.pause(retryAfterS === undefined ? Math.max(1_000, resetsInMs) : retryAfterS * 1000 + 250);
   }
+}
+
+function refused({ reason, retryAfterS }: Extract<Admission, { readonly kind: 'refused' }>): BrokerReply {
+  if (reason !== 'crowd') return notSent(reason, 'the request budget of this account is used up', retryAfterS);
+  return notSent('budget', 'too many requests of this account wait for the broker already', retryAfterS);
 }
 
 function notSent(

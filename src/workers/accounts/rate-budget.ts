@@ -17,7 +17,10 @@ export interface RateBudgetOptions {
 
 export type Admission =
   | { readonly kind: 'admitted'; readonly permit: Permit }
-  | { readonly kind: 'refused'; readonly reason: 'budget' | 'deadline'; readonly retryAfterS: number };
+  | { readonly kind: 'refused'; readonly reason: Refusal; readonly retryAfterS: number };
+
+/** `crowd`: there is budget, but as many as may wait do so already. */
+export type Refusal = 'budget' | 'crowd' | 'deadline';
 
 export interface Permit {
   /** With the rate headers of the answer, when there was one. */
@@ -75,7 +78,7 @@ export class RateBudget {
     const waitMs = this.#budgetWaitMs(lane);
     const lanes = this.#lanes[lane];
     if (waitMs > deadlineMs || lanes.size >= this.options.waitingMax || signal?.aborted === true) {
-      return Promise.resolve(this.#refuse('budget', Math.max(waitMs, 1_000)));
+      return Promise.resolve(this.#refuse(waitMs > 0 ? 'budget' : 'crowd', Math.max(waitMs, 1_000)));
     }
     return new Promise((resolve) => {
       const settle = (admission: Admission): void => {
@@ -125,7 +128,7 @@ export class RateBudget {
     };
   }
 
-  #refuse(reason: 'budget' | 'deadline', waitMs: number): Admission {
+  #refuse(reason: Refusal, waitMs: number): Admission {
     return { kind: 'refused', reason, retryAfterS: Math.ceil(waitMs / 1000) };
   }
 

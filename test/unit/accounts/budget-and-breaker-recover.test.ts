@@ -27,6 +27,23 @@ test('a breaker whose trial found no room in the budget lets the next trial pass
   expect(await calls.send(cancel)).toMatchObject({ kind: 'answered' });
 });
 
+test('a refusal says whether the budget is used up or too many wait', async () => {
+  const wire = { send: () => new Promise<ExchangeResult>(() => undefined) } as unknown as BrokerWire;
+  const clock = new ManualClock();
+  const read = { method: 'GET', path: '/v2/account', lane: 'read', deadlineMs: 1_000 } as const;
+  const crowded = new BudgetedCalls(
+    wire,
+    new RateBudget({ ...LIMITS, inFlightMax: 1, waitingMax: 0 }, clock),
+    clock,
+    silentMeter,
+  );
+  void crowded.send(read);
+  expect(await crowded.send(read)).toMatchObject({ reason: 'budget', detail: expect.stringContaining('wait') });
+  const spent = new BudgetedCalls(wire, new RateBudget({ ...LIMITS, limitPerMinute: 1 }, clock), clock, silentMeter);
+  void spent.send(read);
+  expect(await spent.send(read)).toMatchObject({ reason: 'budget', detail: expect.stringContaining('used up') });
+});
+
 test('an order waits for the window that the broker named, not for the one that was guessed before', async () => {
   const clock = new ManualClock();
   const budget = new RateBudget({ ...LIMITS, limitPerMinute: 10, inFlightMax: 1 }, clock);

@@ -149,7 +149,7 @@ test('a full queue refuses instead of growing', async () => {
   const held = taken(await budget.admit('read', 0));
   const waiting = [budget.admit('read', 1_000), budget.admit('read', 1_000)];
 
-  expect((await budget.admit('read', 1_000)).kind).toBe('refused');
+  expect(await budget.admit('read', 1_000)).toMatchObject({ kind: 'refused', reason: 'crowd' });
   await clock.advance(1_001);
 
   expect((await Promise.all(waiting)).map((one) => one.kind === 'refused' && one.reason)).toEqual([
