@@ -40,6 +40,7 @@ export class OrderStreamReader {
   readonly closes: number[] = [];
   #socket: WebSocket | undefined;
   #isDone = false;
+  #subscribed: ReadonlySet<string> = new Set();
   readonly #last = new Map<string, { epoch: number; seq: number }>();
   #ready: Promise<void> = Promise.resolve();
 
@@ -53,6 +54,13 @@ export class OrderStreamReader {
   open(): Promise<void> {
     this.#ready = this.#connect();
     return this.#ready;
+  }
+
+  /** For a message of a test that failed. */
+  toString(): string {
+    const state = ['connecting', 'open', 'closing', 'closed'][this.#socket?.readyState ?? 3];
+    const closes = `${this.closes.length} closes, the last ${this.closes.slice(-3).join(' ')}`;
+    return `socket ${state}, ${this.#subscribed.size} of ${this.accountIds.length} accounts, ${this.events.length} events, ${closes}`;
   }
 
   /** Cut without a word, as a network does. It comes back by itself. */
@@ -72,6 +80,7 @@ export class OrderStreamReader {
       });
       this.#socket = socket;
       const subscribed = new Set<string>();
+      this.#subscribed = subscribed;
       socket.on('open', () => {
         if (this.closes.length === 0) {
           socket.send(JSON.stringify({ action: 'subscribe', orders: this.accountIds }));

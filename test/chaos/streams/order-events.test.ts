@@ -102,7 +102,9 @@ async function expectAllTold(all: readonly OrderStreamReader[], before: Readonly
         const told = new Set(toldBy(reader));
         return [...ids].filter((id) => !told.has(id));
       });
-      const short = lost.flatMap((missed, n) => (missed.length === 0 ? [] : [`${n}: ${missed.slice(0, 20).join()}`]));
+      const short = lost.flatMap((missed, n) =>
+        missed.length === 0 ? [] : [`${n} (${String(all[n])}): ${missed.length}, ${missed.slice(0, 5).join()}`],
+      );
       throw new Error(
         `${String(cause)}; of ${ids.size} executions these were not told: ${short.slice(0, 20).join('; ')}`,
       );
