@@ -16,7 +16,7 @@ import { startSimulatorProcess, type SimulatorProcess } from '../../support/simu
 
 const POINTS = ['K0', 'K1', 'K2', 'K3', 'K4', 'K5', 'K6'];
 /** At each point; `OPITIOS_KILLS=25` for a part of the long form. Two processes live side by side, each on its own journal. */
-const KILLS = Number(process.env['OPITIOS_KILLS'] ?? (process.env['OPITIOS_LONG'] === '1' ? 100 : 2));
+const KILLS = Number(process.env['OPITIOS_KILLS'] ?? (process.env['OPITIOS_LONG'] === '1' ? 100 : 10));
 const LANES = 2;
 const ACCOUNTS_A_LANE = 2;
 const ORDERS_A_LIFE = 6;
