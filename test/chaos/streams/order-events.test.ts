@@ -97,21 +97,19 @@ async function expectAllTold(all: readonly OrderStreamReader[], before: Readonly
   };
   // The drill's own question may meet a connection at its end: asked again.
   const isAllTold = async (): Promise<boolean> => (await missing().catch(() => undefined)) === 0;
-  await eventually(isAllTold, 'every execution is told to every reader', 60_000).catch(
-    async (cause: unknown) => {
-      const ids = new Set(await executed());
-      const lost = all.map((reader) => {
-        const told = new Set(toldBy(reader));
-        return [...ids].filter((id) => !told.has(id));
-      });
-      const short = lost.flatMap((missed, n) =>
-        missed.length === 0 ? [] : [`${n} (${String(all[n])}): ${missed.length}, ${missed.slice(0, 5).join()}`],
-      );
-      throw new Error(
-        `${String(cause)}; of ${ids.size} executions these were not told: ${short.slice(0, 20).join('; ')}`,
-      );
-    },
-  );
+  await eventually(isAllTold, 'every execution is told to every reader', 60_000).catch(async (cause: unknown) => {
+    const ids = new Set(await executed());
+    const lost = all.map((reader) => {
+      const told = new Set(toldBy(reader));
+      return [...ids].filter((id) => !told.has(id));
+    });
+    const short = lost.flatMap((missed, n) =>
+      missed.length === 0 ? [] : [`${n} (${String(all[n])}): ${missed.length}, ${missed.slice(0, 5).join()}`],
+    );
+    throw new Error(
+      `${String(cause)}; of ${ids.size} executions these were not told: ${short.slice(0, 20).join('; ')}`,
+    );
+  });
   const ids = await executed();
   expect(ids.length).toBeGreaterThan(0);
   for (const reader of all) {
