@@ -1,6 +1,6 @@
 /**
- * Puts a new configuration in force: validated before anything changes, told to every worker, accounts moved. When any of
- * that fails, the old one is put back. One reload at a time, and none while ownership changes for another reason.
+ * Puts a new configuration in force: validated before anything changes, told to every worker, keys rotated, accounts moved.
+ * When any of that fails, the old one is put back. One reload at a time, and none while ownership changes for another reason.
  */
 import type { AuditLog } from '../kernel/audit/audit-log.js';
 import type { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
@@ -13,6 +13,7 @@ import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import { redactText } from '../kernel/telemetry/redaction.js';
 import type { AssignmentTable } from './assignment.js';
 import { Grants } from './grants.js';
+import { rotateKeys } from './key-rotation.js';
 import { movesBetween, partition } from './partition.js';
 import { pinned } from './pinned-config.js';
 import type { Supervisor } from './supervisor.js';
@@ -35,6 +36,8 @@ interface Move {
   readonly former: Grants;
   readonly next: Grants;
   readonly diff: ConfigDiff;
+  /** Accounts whose session cannot go on under its new keys. */
+  readonly anew: readonly AccountId[];
 }
 
 const RELOAD_MS = 30_000;
@@ -96,17 +99,25 @@ export class Reloader {
 
   async #putInForce(supervisor: Supervisor, next: Grants, diff: ConfigDiff): Promise<void> {
     const before = this.grantsNow;
-    // A worker that has its start message hears the reload as soon as it is built; one that has not starts with the new.
-    const workers = [...supervisor.active().values()].filter(({ phase }) => phase === 'ready' || phase === 'starting');
+    const workers = [...holding(supervisor).values()];
     try {
       await this.#tell(next, workers);
-      await this.#moveAccounts({ supervisor, former: before, next, diff });
+      const anew = await this.#rotate(supervisor, next, diff);
+      await this.#moveAccounts({ supervisor, former: before, next, diff, anew });
     } catch (cause) {
-      await this.#tell(before, workers).catch((again: unknown) => {
-        this.parts.log.error({ cause: again }, 'the old configuration could not be put back everywhere');
-      });
+      await this.#tell(before, workers)
+        .then(() => this.#rotate(supervisor, before, diff))
+        .catch((again: unknown) => {
+          this.parts.log.error({ cause: again }, 'the old configuration could not be put back everywhere');
+        });
       throw cause;
     }
+  }
+
+  /** @returns accounts that must be granted anew; the master is: its sockets go by its keys */
+  #rotate(supervisor: Supervisor, grants: Grants, diff: ConfigDiff): Promise<readonly AccountId[]> {
+    const rotated = (diff.accountsRotated as readonly AccountId[]).filter((one) => one !== MASTER_ACCOUNT_ID);
+    return rotateKeys(rotated, grants, { table: this.parts.table.table(), workers: holding(supervisor) });
   }
 
   async #tell(grants: Grants, workers: readonly WorkerProcess[]): Promise<void> {
@@ -126,14 +137,14 @@ export class Reloader {
   }
 
   /** What moves is let go of first, and has a new owner or new keys only then. */
-  async #moveAccounts({ supervisor, former, next, diff }: Move): Promise<void> {
+  async #moveAccounts({ supervisor, former, next, diff, anew }: Move): Promise<void> {
     const { table } = this.parts;
     const removed = diff.accountsRemoved as readonly AccountId[];
     const before = table.ownership();
     const here = next.accountIds().filter((accountId) => this.parts.isHere?.(accountId) ?? true);
     const after = partition(here, [...supervisor.active().keys()], before);
     const moves = new Map(movesBetween(before, after));
-    for (const accountId of regranted(next, diff)) {
+    for (const accountId of [...anew, ...regrantedHub(next, diff)]) {
       const slot = after.get(accountId);
       if (slot !== undefined) moves.set(accountId, slot);
     }
@@ -165,14 +176,18 @@ export class Reloader {
   }
 }
 
-/** Accounts with new keys; the master also when its stand-ins changed, whose keys travel with it. */
-function regranted(next: Grants, diff: ConfigDiff): readonly AccountId[] {
-  const rotated = diff.accountsRotated as readonly AccountId[];
-  const standIns = next.config.marketData.fallbackAccounts;
-  const concernsHub =
+/** The master, when its keys are new or those of its stand-ins, which travel with it. */
+function regrantedHub(next: Grants, diff: ConfigDiff): readonly AccountId[] {
+  const keys: readonly string[] = [MASTER_ACCOUNT_ID, ...next.config.marketData.fallbackAccounts];
+  const isConcerned =
     diff.changed.some((path) => path.startsWith('marketData.fallbackAccounts')) ||
-    rotated.some((accountId) => standIns.includes(accountId));
-  return concernsHub ? [...new Set([...rotated, MASTER_ACCOUNT_ID])] : rotated;
+    diff.accountsRotated.some((accountId) => keys.includes(accountId));
+  return isConcerned ? [MASTER_ACCOUNT_ID] : [];
+}
+
+/** A worker that has its start message hears the reload as soon as it is built; one that has not starts with the new. */
+function holding(supervisor: Supervisor): ReadonlyMap<number, WorkerProcess> {
+  return new Map([...supervisor.active()].filter(([, { phase }]) => phase === 'ready' || phase === 'starting'));
 }
 
 function isOther(former: Grants, next: Grants): boolean {

@@ -21,7 +21,7 @@ type Answered = Extract<WorkerMessage, { readonly kind: 'collected' | 'reloaded'
 /** `Omit` over each member, so that the union stays one. */
 type WithoutId<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 export type Question = WithoutId<
-  Extract<PrimaryMessage, { readonly kind: 'collect' | 'reload' | 'execute' | 'profile' }>
+  Extract<PrimaryMessage, { readonly kind: 'collect' | 'reload' | 'rotate' | 'execute' | 'profile' }>
 >;
 
 export class WorkerProcess {

@@ -49,6 +49,11 @@ export class Keys implements KeyRing {
     return found;
   }
 
+  /** One pair; the account's others work on. */
+  revokePair(apiKey: string): boolean {
+    return this.#pairs.delete(apiKey);
+  }
+
   revoke(accountId: string): void {
     for (const [apiKey, pair] of this.#pairs) if (pair.owner.accountId === accountId) this.#pairs.delete(apiKey);
   }

@@ -67,6 +67,12 @@ export class BrokerAccounts {
     return session;
   }
 
+  /** The session goes on under other keys. */
+  rotate(session: BrokerSession, { apiKey, secretKey }: AccountKeys): ReturnType<BrokerSession['rotate']> {
+    const keys = { keyId: apiKey, secretKey };
+    return session.rotate(keys, new BrokerWire(this.pool, this.simulator.endpoints.trading, keys));
+  }
+
   /** Started, tried once, with everything that it tells from its first moment. */
   async started(
     keys: AccountKeys = this.keys(),

@@ -29,6 +29,15 @@ export interface AccountGrant {
   readonly trading?: SharedTradingState;
 }
 
+export interface KeyRotation {
+  readonly accountId: AccountId;
+  /**
+   * `rotated`: the session goes on under the new keys. `regrant`: it must be opened anew, because it does not work now or
+   * the keys are of another account. `refused`, `unreachable`: what the broker said to the new keys while the old work.
+   */
+  readonly outcome: 'rotated' | 'regrant' | 'refused' | 'unreachable';
+}
+
 export type ProfileKind = 'cpu' | 'heap';
 
 export type PrimaryMessage =
@@ -54,6 +63,8 @@ export type PrimaryMessage =
   | ({ readonly kind: 'lease' } & LeaseWord)
   | { readonly kind: 'instances'; readonly view: InstancesView }
   | { readonly kind: 'grant'; readonly grants: readonly AccountGrant[] }
+  /** New keys for accounts that stay where they are. Answered by `collected` with KeyRotation[]. */
+  | { readonly kind: 'rotate'; readonly id: number; readonly grants: readonly AccountGrant[] }
   | { readonly kind: 'release'; readonly accountIds: readonly AccountId[]; readonly deadlineMs: number }
   | { readonly kind: 'ownership'; readonly table: OwnershipTable }
   | { readonly kind: 'ping'; readonly sentAt: number }

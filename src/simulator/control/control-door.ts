@@ -13,6 +13,8 @@ const METHODS = [
   'removeAccount',
   'blockAccount',
   'breakKey',
+  'issueKeys',
+  'revokeKeys',
   'setPosition',
   'setCash',
   'orders',

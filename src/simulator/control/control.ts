@@ -81,6 +81,17 @@ export class Control {
     return issued;
   }
 
+  /** One more pair for an account that has one: both work until one is revoked. */
+  issueKeys(accountId: string): AccountKeys {
+    this.#account(accountId);
+    return this.#parts.keys.issue(accountId);
+  }
+
+  /** Streams that were opened under the pair stay, as nothing is known of the broker's cutting them. */
+  revokeKeys(apiKey: string): void {
+    if (!this.#parts.keys.revokePair(apiKey)) throw new ControlError('no such key');
+  }
+
   /** Revokes the keys and cuts the streams; orders stay in the venue's books. */
   removeAccount(accountId: string): void {
     this.#account(accountId);

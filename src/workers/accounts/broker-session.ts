@@ -15,16 +15,17 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
 import type { BrokerWire, KeyPair } from '../alpaca/broker-wire.js';
-import { TradeStream, type TradeStreamOptions } from '../alpaca/trade-stream.js';
+import type { TradeStreamOptions } from '../alpaca/trade-stream.js';
 import type { AccountSession, TradeUpdate } from './account-session.js';
 import { BrokerReader } from './broker-reader.js';
-import { BudgetedCalls } from './budgeted-calls.js';
+import { BudgetedCalls, type KeysVerdict } from './budgeted-calls.js';
 import { findGap, NOTHING_TOLD, type ToldBefore } from './gap-repair.js';
 import { Mirror } from './mirror.js';
 import { isTerminal, mirroredOf, textOf, type BrokerObject, type Mirrored } from './mirrored.js';
 import { RateBudget, type RateBudgetOptions } from './rate-budget.js';
 import { changeKey, SeenUpdates } from './seen-updates.js';
 import { SessionReads } from './session-reads.js';
+import { TradeStreamSuccession } from './trade-stream-succession.js';
 import { isFill, parseUpdate, type HeardUpdate } from './trade-updates.js';
 
 export interface SessionOptions {
@@ -63,7 +64,7 @@ export class BrokerSession implements AccountSession {
   readonly #stateListeners = new Set<(state: SessionState) => void>();
   readonly #stop = new AbortController();
   #state: SessionState = 'connecting';
-  #stream: TradeStream | undefined;
+  readonly #stream: TradeStreamSuccession;
   #isStreamUp = false;
   /** Rises whenever the stream comes or goes: what was read under an earlier one proves nothing. */
   #turn = 0;
@@ -91,24 +92,37 @@ export class BrokerSession implements AccountSession {
     this.#reads = new SessionReads(this.mirror, this.#calls, clock, meter);
     this.#reader = new BrokerReader(this.#calls, 'lookup');
     this.tried = new Promise((resolve) => (this.#noteTried = resolve));
-  }
-
-  /** Opens the stream. Listeners must be there: what is heard from now on is told once. */
-  start(told: ToldBefore = NOTHING_TOLD): void {
-    this.#told = told;
-    this.#knownUntil = told.lastEventAt;
-    const { keys, stream } = this.options;
-    this.#stream = new TradeStream(
-      { ...stream, keys },
+    this.#stream = new TradeStreamSuccession(
+      options.stream,
       {
         onUp: () => this.#streamUp(),
         onDown: (end) => this.#streamDown(end),
         onAlive: () => this.mirror.noteAlive(),
         onUpdate: (frame) => this.#hear(frame),
       },
-      this.ports.clock,
-      this.ports.jitter,
+      clock,
+      ports.jitter,
     );
+  }
+
+  /** Opens the stream. Listeners must be there: what is heard from now on is told once. */
+  start(told: ToldBefore = NOTHING_TOLD): void {
+    this.#told = told;
+    this.#knownUntil = told.lastEventAt;
+    this.#stream.open(this.options.keys);
+  }
+
+  /**
+   * Goes on under another key pair of the same account. Calls and the stream go by the old one until the new one has been
+   * seen to work; any verdict but `same account` leaves the session as it was.
+   */
+  async rotate(keys: KeyPair, wire: BrokerWire): Promise<KeysVerdict> {
+    const brokerAccountId = textOf(this.mirror.account() ?? {}, 'id');
+    const verdict = await this.#calls.tryKeys(wire, brokerAccountId);
+    if (verdict !== 'same account' || this.#stop.signal.aborted) return verdict;
+    this.#calls.useWire(wire);
+    await this.#stream.succeed(keys);
+    return verdict;
   }
 
   state(): SessionState {
@@ -153,7 +167,7 @@ export class BrokerSession implements AccountSession {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#calls.close();
-    await this.#stream?.close();
+    await this.#stream.close();
     await this.#reconciling;
     this.mirror.inSync = false;
     this.#noteTried();

@@ -6,13 +6,19 @@ import type { BrokerWire } from '../alpaca/broker-wire.js';
 import { rateHeadersOf, retryAfterOf } from '../alpaca/rate-headers.js';
 import type { BrokerCall, BrokerReply, BudgetLane } from './account-session.js';
 import { Breaker } from './breaker.js';
+import { mirroredOf, textOf } from './mirrored.js';
 import type { Admission, RateBudget } from './rate-budget.js';
 
 /** Also between accounts, which share the sockets: what ends a risk before what takes one, and reads last. */
 const PRECEDENCE: Readonly<Record<BudgetLane, Precedence>> = { cancel: 0, order: 1, lookup: 2, read: 3 };
 
+/** What the broker says to other keys than the ones in use. */
+export type KeysVerdict = 'same account' | 'other account' | 'refused' | 'unreachable';
+
+const TRY_KEYS_MS = 10_000;
+
 export class BudgetedCalls {
-  readonly #breaker: Breaker;
+  #breaker: Breaker;
   #lastSuccessAt: number | undefined;
   #lastError: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
   #brokerTime: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
@@ -20,7 +26,7 @@ export class BudgetedCalls {
   #isClosed = false;
 
   constructor(
-    private readonly wire: BrokerWire,
+    private wire: BrokerWire,
     readonly budget: RateBudget,
     private readonly clock: Clock,
     private readonly meter: Meter,
@@ -59,6 +65,23 @@ export class BudgetedCalls {
     else permit.release(result.kind === 'answered' ? rateHeadersOf(result.headers) : undefined);
     this.#note(result);
     return result;
+  }
+
+  /** Asks whose keys these are, within the account's budget. @param brokerAccountId the broker's own id of the account */
+  async tryKeys(wire: BrokerWire, brokerAccountId: string): Promise<KeysVerdict> {
+    const calls = new BudgetedCalls(wire, this.budget, this.clock, this.meter);
+    const reply = await calls.send({ method: 'GET', path: '/v2/account', lane: 'lookup', deadlineMs: TRY_KEYS_MS });
+    if (reply.kind !== 'answered') return 'unreachable';
+    if (reply.status === 401 || reply.status === 403) return 'refused';
+    const account = reply.status === 200 ? mirroredOf(Buffer.from(reply.body).toString()) : undefined;
+    if (account === undefined) return 'unreachable';
+    return textOf(account.value, 'id') === brokerAccountId ? 'same account' : 'other account';
+  }
+
+  /** Calls from now on go by these keys; those under way end by the old ones. */
+  useWire(wire: BrokerWire): void {
+    this.wire = wire;
+    this.#breaker = new Breaker(this.clock);
   }
 
   health(): {

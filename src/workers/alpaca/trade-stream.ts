@@ -46,6 +46,11 @@ export class TradeStream {
     this.#running = this.#run();
   }
 
+  /** Resolves when everything that the broker sent until now has been heard, or the socket has ended. */
+  async heardUntilNow(): Promise<void> {
+    await this.#connection?.heardUntilNow();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     this.#connection?.cut('closing');
@@ -92,6 +97,7 @@ class Connection {
   #isPinged = false;
   #detail = '';
   #cancelTimer: () => void;
+  readonly #listeningUntil: (() => void)[] = [];
 
   constructor(
     private readonly options: TradeStreamOptions,
@@ -132,8 +138,22 @@ class Connection {
     else this.#socket.terminate();
   }
 
+  /** An unanswered ping is cut by the beat at the latest. */
+  heardUntilNow(): Promise<void> {
+    if (!this.#wasUp) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#listeningUntil.push(resolve);
+      this.#socket?.ping();
+    });
+  }
+
+  #heard(): void {
+    for (const resolve of this.#listeningUntil.splice(0)) resolve();
+  }
+
   #end(): void {
     this.#cancelTimer();
+    this.#heard();
     this.#stream.disconnect();
     this.resolve({ isRefused: this.#isRefused, wasUp: this.#wasUp, detail: this.#detail });
   }
@@ -142,6 +162,7 @@ class Connection {
     return {
       onPong: () => {
         this.#isPinged = false;
+        this.#heard();
         this.events.onAlive();
       },
       onFrame: (frame) => {

@@ -5,11 +5,12 @@
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { SessionReport } from '../../kernel/domain/account-request.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
-import type { AccountGrant } from '../../kernel/ipc/control.js';
+import type { AccountGrant, KeyRotation } from '../../kernel/ipc/control.js';
 import type { Assignment } from '../../kernel/ipc/ownership.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
 import type { AccountSession } from '../accounts/account-session.js';
+import type { BrokerSession } from '../accounts/broker-session.js';
 import { openStaggered } from '../accounts/session-opener.js';
 import type { MarketData } from '../market-data/market-data.js';
 import type { LocalAccounts } from '../routing/local-accounts.js';
@@ -43,6 +44,7 @@ const HEARD_MS_MAX = 86_400_000;
 
 export class OwnedAccounts {
   readonly #grants = new Map<AccountId, AccountGrant>();
+  readonly #sessions = new Map<AccountId, BrokerSession>();
 
   constructor(private readonly parts: OwnedAccountsParts) {}
 
@@ -76,6 +78,27 @@ export class OwnedAccounts {
     return released;
   }
 
+  /** New keys for accounts that stay: old and new overlap, and no caller notices. */
+  rotate(grants: readonly AccountGrant[]): Promise<readonly KeyRotation[]> {
+    return Promise.all(
+      grants.map(async (grant) => ({ accountId: grant.accountId, outcome: await this.#rotateOne(grant) })),
+    );
+  }
+
+  async #rotateOne(grant: AccountGrant): Promise<KeyRotation['outcome']> {
+    const { accountId, apiKey, secretKey, paperTrading } = grant;
+    const session = this.#sessions.get(accountId);
+    const former = this.#grants.get(accountId);
+    // What does not work now has nothing to lose by opening anew.
+    if (session?.state() !== 'ready' || former?.paperTrading !== paperTrading) return 'regrant';
+    if (former.apiKey === apiKey && former.secretKey === secretKey) return 'rotated';
+    const verdict = await this.parts.trading.rotate(session, grant);
+    if (verdict === 'other account') return 'regrant';
+    if (verdict !== 'same account') return verdict;
+    this.#grants.set(accountId, { ...former, apiKey, secretKey });
+    return 'rotated';
+  }
+
   /** For ever. */
   async closeAll(deadlineMs: number): Promise<void> {
     this.parts.fence.close();
@@ -107,6 +130,7 @@ export class OwnedAccounts {
         return;
       }
       const elsewhere = await this.#toldElsewhere(grant);
+      this.#sessions.set(grant.accountId, session);
       local.admit(session);
       session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
       const limit = new AbortController();
@@ -147,6 +171,7 @@ export class OwnedAccounts {
       await marketData.resignHub();
       return;
     }
+    this.#sessions.delete(accountId);
     const session = local.dismiss(accountId);
     await trading.release(accountId, deadlineMs);
     if (session === undefined) return;

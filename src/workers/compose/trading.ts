@@ -13,6 +13,7 @@ import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
 import type { Tracer } from '../../kernel/runtime/tracer.js';
 import { BrokerSession } from '../accounts/broker-session.js';
+import type { KeysVerdict } from '../accounts/budgeted-calls.js';
 import { BrokerPool } from '../alpaca/broker-pool.js';
 import { BrokerWire } from '../alpaca/broker-wire.js';
 import { upstreamAccounts } from '../market-data/alpaca-upstream.js';
@@ -95,24 +96,27 @@ export class Trading {
 
   /** Not started: listeners first. */
   session(grant: AccountGrant): BrokerSession {
-    const { config, clock, log, meter, tracer } = this.parts;
+    const { config, clock, log, meter } = this.parts;
     const { endpoints } = config.alpaca;
-    const origin = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
     const url = grant.paperTrading ? endpoints.streamTradingPaper : endpoints.streamTradingLive;
-    const keys = keysOf(grant);
     return new BrokerSession(
       {
         accountId: grant.accountId,
         epoch: grant.epoch,
-        keys,
+        keys: keysOf(grant),
         stream: { url, ...STREAM },
         budget: { limitPerMinute: config.alpaca.rateLimitPerMinute, ...BUDGET },
       },
       {
-        wire: new BrokerWire(this.#pool(origin), origin, keys, tracer),
+        wire: this.#wire(grant),
         ...{ clock, log, meter, jitter: () => systemEntropy.next() },
       },
     );
+  }
+
+  /** The session goes on under the grant's keys, when they are of the same account. */
+  rotate(session: BrokerSession, grant: AccountGrant): Promise<KeysVerdict> {
+    return session.rotate(keysOf(grant), this.#wire(grant));
   }
 
   /** The market-data side of the master and of its stand-ins, on the same pools. */
@@ -148,6 +152,12 @@ export class Trading {
     for (const pool of this.#pools.values()) await pool.close();
     await this.journal.close();
     await this.audit.close();
+  }
+
+  #wire(grant: AccountGrant): BrokerWire {
+    const { endpoints } = this.parts.config.alpaca;
+    const origin = grant.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive;
+    return new BrokerWire(this.#pool(origin), origin, keysOf(grant), this.parts.tracer);
   }
 
   #pool(origin: string): BrokerPool {

@@ -157,6 +157,9 @@ export class WorkerParts {
       case 'grant':
         await owned.open(message.grants);
         return;
+      case 'rotate':
+        this.env.send({ kind: 'collected', id: message.id, payload: await owned.rotate(message.grants) });
+        return;
       case 'release': {
         const assignments = await owned.release(message.accountIds, message.deadlineMs, this.start.slot);
         this.env.send({ kind: 'released', assignments });

@@ -10,6 +10,7 @@ import {
   type ConfiguredAccount,
   type GatewayProcess,
 } from '../../support/gateway-process.js';
+import type { AccountKeys } from '../../../src/simulator/accounts.js';
 import { aRandom } from '../../support/random.js';
 import { readSteadily, requestsAtRate, steadily, type SteadyRequests } from '../../support/steady-requests.js';
 
@@ -55,7 +56,27 @@ function edit(change: (config: { trading_accounts: ConfiguredAccount[] } & Recor
   gateway.rewriteConfig((config) => change(config as never));
 }
 
+function writeKeys(id: string, { apiKey, secretKey }: AccountKeys): void {
+  edit((config) => {
+    const account = config.trading_accounts.find(({ account_id }) => account_id === id);
+    Object.assign(account ?? {}, { api_key: apiKey, secret_key: secretKey });
+  });
+}
+
+function giveKeys(id: string, keys: AccountKeys): ReturnType<typeof reload> {
+  writeKeys(id, keys);
+  return reload();
+}
+
+const keysOf = (id: string): AccountKeys => {
+  const found = gateway.simulator.accounts.find(({ accountId }) => accountId === id);
+  if (found === undefined) throw new TypeError(`no keys of ${id}`);
+  return found;
+};
+
 test(`${ROTATIONS} keys are rotated at ${PER_SECOND} requests a second, and none of them fails`, async () => {
+  const { control } = gateway.simulator;
+  const current = new Map(gateway.accountIds.map((id) => [id, keysOf(id)]));
   const startedAt = performance.now();
   const reads = requestsAtRate(PER_SECOND, (turn) =>
     gateway.get(`/accounts/${gateway.accountIds[turn % gateway.accountIds.length] ?? ''}/account`),
@@ -63,15 +84,11 @@ test(`${ROTATIONS} keys are rotated at ${PER_SECOND} requests a second, and none
   const orders = tradeSteadily('rotation');
   for (let turn = 0; turn < ROTATIONS; turn += 1) {
     const id = gateway.accountIds[turn % gateway.accountIds.length] ?? '';
-    // Keys of an account that is not configured now: each is used by one account at a time.
-    const [next, ...others] = spare;
-    edit((config) => {
-      const account = config.trading_accounts.find(({ account_id }) => account_id === id);
-      if (account === undefined || next === undefined) return;
-      spare = [...others, { ...next, api_key: account.api_key, secret_key: account.secret_key }];
-      Object.assign(account, { api_key: next.api_key, secret_key: next.secret_key });
-    });
-    expect(await reload()).toMatchObject({ status: 200 });
+    const next = await control.issueKeys(id);
+    expect(await giveKeys(id, next)).toMatchObject({ status: 200 });
+    // From here on only the new pair opens anything.
+    await control.revokeKeys(current.get(id)?.apiKey ?? '');
+    current.set(id, next);
   }
   await Promise.all([reads.stop(), orders.stop()]);
   const seconds = (performance.now() - startedAt) / 1_000;
@@ -81,6 +98,44 @@ test(`${ROTATIONS} keys are rotated at ${PER_SECOND} requests a second, and none
   expect(reads.answers()).toBeGreaterThan(ROTATIONS);
   expect([reads.failed, orders.failed]).toEqual([[], []]);
 }, 600_000);
+
+test('keys that the broker refuses stay out, and the whole file with them, while the old ones trade on', async () => {
+  const { control } = gateway.simulator;
+  const [id = '', other = ''] = gateway.accountIds;
+  const whole = readFileSync(gateway.configFile, 'utf8');
+  const revoked = await control.issueKeys(id);
+  await control.revokeKeys(revoked.apiKey);
+  edit((config) => Object.assign(config, { risk: { defaults: { deny_symbols: ['AAPL'] } } }));
+  const good = await control.issueKeys(other);
+  writeKeys(other, good);
+
+  const refused = await giveKeys(id, revoked);
+
+  expect(refused.status).toBeGreaterThanOrEqual(400);
+  expect(JSON.stringify(refused.body)).toContain(`${id}: the broker refuses the new keys`);
+  for (const account of [id, other]) {
+    const body = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'market', time_in_force: 'day' };
+    expect((await gateway.post(`/accounts/${account}/orders/stocks`, body)).status).toBe(201);
+  }
+  writeFileSync(gateway.configFile, whole);
+  expect((await reload()).status).toBe(200);
+}, 60_000);
+
+test('an id that gets the keys of another account at the broker is opened anew', async () => {
+  const [id = ''] = gateway.accountIds;
+  const numberOf = async (): Promise<unknown> =>
+    ((await (await gateway.get(`/accounts/${id}/account?fresh=true`)).json()) as Record<string, unknown>)['id'];
+  const whole = readFileSync(gateway.configFile, 'utf8');
+  const [stranger] = spare;
+  const before = await numberOf();
+
+  expect((await giveKeys(id, keysOf(stranger?.account_id ?? ''))).status).toBe(200);
+
+  expect(await numberOf()).not.toBe(before);
+  writeFileSync(gateway.configFile, whole);
+  expect((await reload()).status).toBe(200);
+  expect(await numberOf()).toBe(before);
+}, 60_000);
 
 test(`${SPARE_ACCOUNTS} accounts come and go while others trade`, async () => {
   const reads = readSteadily(gateway, gateway.accountIds);
