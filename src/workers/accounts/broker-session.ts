@@ -114,14 +114,13 @@ export class BrokerSession implements AccountSession {
 
   /**
    * Goes on under another key pair of the same account. Calls and the stream go by the old one until the new one has been
-   * seen to work; any verdict but `same account` leaves the session as it was.
+   * seen to work; when this resolves, nothing needs the old one. Any verdict but `same account` leaves the session as it was.
    */
   async rotate(keys: KeyPair, wire: BrokerWire): Promise<KeysVerdict> {
     const brokerAccountId = textOf(this.mirror.account() ?? {}, 'id');
     const verdict = await this.#calls.tryKeys(wire, brokerAccountId);
     if (verdict !== 'same account' || this.#stop.signal.aborted) return verdict;
-    this.#calls.useWire(wire);
-    await this.#stream.succeed(keys);
+    await Promise.all([this.#calls.useWire(wire), this.#stream.succeed(keys)]);
     return verdict;
   }
 

@@ -19,6 +19,7 @@ const TRY_KEYS_MS = 10_000;
 
 export class BudgetedCalls {
   #breaker: Breaker;
+  #underWay = new Set<Promise<unknown>>();
   #lastSuccessAt: number | undefined;
   #lastError: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
   #brokerTime: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
@@ -49,7 +50,7 @@ export class BudgetedCalls {
     const { permit } = admission;
     const spentMs = this.clock.monotonicMs() - startedAt;
     this.meter.observe('opitios_broker_queue_seconds', spentMs / 1000, { lane: call.lane });
-    const result = await this.wire.send({
+    const sending = this.wire.send({
       method: call.method,
       precedence: PRECEDENCE[call.lane],
       path: call.path,
@@ -61,6 +62,9 @@ export class BudgetedCalls {
         ...(call.epoch !== undefined && { 'x-opitios-epoch': String(call.epoch) }),
       },
     });
+    const underWay = this.#underWay.add(sending);
+    const result = await sending;
+    underWay.delete(sending);
     if (result.kind === 'not-sent') permit.giveBack();
     else permit.release(result.kind === 'answered' ? rateHeadersOf(result.headers) : undefined);
     this.#note(result);
@@ -78,10 +82,13 @@ export class BudgetedCalls {
     return textOf(account.value, 'id') === brokerAccountId ? 'same account' : 'other account';
   }
 
-  /** Calls from now on go by these keys; those under way end by the old ones. */
-  useWire(wire: BrokerWire): void {
+  /** Calls from now on go by these keys. Resolves when those under way by the old ones have ended. */
+  async useWire(wire: BrokerWire): Promise<void> {
+    const underWay = [...this.#underWay];
     this.wire = wire;
     this.#breaker = new Breaker(this.clock);
+    this.#underWay = new Set();
+    await Promise.all(underWay);
   }
 
   health(): {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Simulator } from '../../../src/simulator/simulator.js';
+import type { BrokerCall } from '../../../src/workers/accounts/account-session.js';
 import { BrokerAccounts, BUY, postOrder } from '../../support/broker-accounts.js';
 import { eventually } from '../../support/eventually.js';
 import { aSimulator } from '../../support/simulator.js';
@@ -11,7 +12,7 @@ let accounts: BrokerAccounts;
 
 beforeEach(async () => {
   simulator = await aSimulator();
-  accounts = new BrokerAccounts(simulator, { budget: { limitPerMinute: 100_000 } });
+  accounts = new BrokerAccounts(simulator, { budget: { limitPerMinute: 100_000, inFlightMax: 50 } });
   simulator.control.setRateLimit(100_000);
 });
 afterEach(async () => {
@@ -56,6 +57,20 @@ test('old and new keys overlap: no call fails, no event is missed or told twice,
   expect(told.length).toBe(3 * flow.sent);
   expect(heard.filter(({ reconciled }) => reconciled)).toEqual([]);
   expect(simulator.control.counters().tradeStreams[accountId()]).toMatchObject({ opened: 11, open: 1 });
+});
+
+test('what waits for a free connection under the old keys is sent before the rotation is over', async () => {
+  const { session } = await accounts.started();
+  // The pool has eight connections: of these some wait for one, and the trial of the new keys overtakes them.
+  simulator.control.switchOn({ fault: { kind: 'latency', ms: 200 }, path: '/v2/positions' });
+  const read: BrokerCall = { method: 'GET', path: '/v2/positions', lane: 'read', deadlineMs: 10_000 };
+  const reads = Array.from({ length: 40 }, () => session.send(read));
+  const next = simulator.control.issueKeys(accountId());
+
+  expect(await accounts.rotate(session, next)).toBe('same account');
+  simulator.control.revokeKeys(accounts.keys().apiKey);
+
+  for (const reply of await Promise.all(reads)) expect(reply).toMatchObject({ kind: 'answered', status: 200 });
 });
 
 test('keys that the broker refuses, or that are of another account, change nothing', async () => {
