@@ -216,6 +216,8 @@ export class LeaseKeeper {
 
   #apply(view: LeaseView, sentAt: number, released: readonly HeldSlot[]): void {
     this.#lastGoodBeatMs = this.clock.monotonicMs();
+    // Whoever left has left slots to somebody: shares are as of the members, and a beat asks by those it knew before.
+    if (isOther(this.#members, view.members)) this.wake();
     this.#members = view.members;
     this.#owners = view.owners;
     this.#noteOwners();
@@ -313,4 +315,9 @@ export class LeaseKeeper {
     if (this.#held.size === 0 || now >= this.#validUntilMs) return untilBeat;
     return Math.max(1, Math.min(untilBeat, this.#validUntilMs - now));
   }
+}
+
+function isOther(former: readonly Member[], now: readonly Member[]): boolean {
+  const ids = (members: readonly Member[]): string => JSON.stringify(members.map(({ instanceId }) => instanceId).sort());
+  return ids(former) !== ids(now);
 }

@@ -195,6 +195,28 @@ test('a lease that another took while it was lapsed is lost', async () => {
   b.stop.abort();
 });
 
+test('the beat that sees a member gone is followed at once by the one that takes its slots', async () => {
+  const clock = new ManualClock();
+  const store = new MemoryLeaseStore(clock, SLOTS);
+  const a = aKeeper('a', store, clock);
+  await clock.advance(1_500);
+  const at = { gone: 0, taken: 0 };
+  const b = aKeeper('b', store, clock, {
+    onView: (members) => (at.gone = members.length === 1 && at.gone === 0 ? clock.monotonicMs() : at.gone),
+    onAcquired: () => (at.taken = clock.monotonicMs()),
+  });
+  await clock.advance(3_000);
+  expect([a.keeper.held.size, b.keeper.held.size]).toEqual([4, 4]);
+
+  a.stop.abort();
+  await clock.advance(6_000);
+
+  expect(b.keeper.held.size).toBe(8);
+  expect(at.gone).toBeGreaterThan(0);
+  expect(at.taken - at.gone).toBeLessThan(10);
+  b.stop.abort();
+});
+
 test('epochs rise when a slot changes hands', async () => {
   const clock = new ManualClock();
   const store = new MemoryLeaseStore(clock, SLOTS);
