@@ -201,6 +201,7 @@ function buildSupervisor(parts: {
         table: table.table(),
         ...(leases !== undefined && { instances: leases.forStart() }),
       }),
+      workerConfig: () => gateway.reloader.grants.workerConfig,
       socket: () => socket.handle,
       onMessage: (from, message) => gateway.heard(from, message),
       onEnd: (ended) => gateway.ended(ended),

@@ -21,6 +21,8 @@ export interface SupervisorParts {
   readonly table: AssignmentTable;
   /** Opens the secrets of what the slot owns now. */
   readonly startMessage: (slot: number) => Promise<PrimaryMessage>;
+  /** What every worker is configured by, without any account's secret. */
+  readonly workerConfig: () => unknown;
   /** The clients' socket; it goes to each worker with its start. */
   readonly socket: () => SendHandle;
   readonly onMessage: (from: WorkerProcess, message: WorkerMessage) => void;
@@ -287,6 +289,8 @@ export class Supervisor {
   }
 
   #heard(from: WorkerProcess, message: WorkerMessage): void {
+    if (message.kind === 'hello' && from === this.#spare)
+      from.send({ kind: 'rehearse', config: this.parts.workerConfig() });
     if (message.kind === 'released') this.#released.add(from);
     if (message.kind === 'ready') this.parts.log.info({ slot: from.slot, pid: from.pid }, 'worker ready');
     if (message.kind === 'failed') {

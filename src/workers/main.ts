@@ -12,6 +12,7 @@ import { crashPointsFrom } from './orders/crash-points.js';
 import { watchEventLoop } from './compose/event-loop-watch.js';
 import { meterLoopDelay } from './compose/loop-delay.js';
 import { WorkerParts, type StartMessage } from './compose/worker.js';
+import { rehearse } from './rehearsal/rehearse.js';
 
 // The SDK falls back to these: an account would then trade with somebody else's key.
 for (const name of Object.keys(process.env)) if (name.startsWith('APCA_')) Reflect.deleteProperty(process.env, name);
@@ -24,6 +25,7 @@ const crash = crashPointsFrom(
   clock,
   () => process.kill(process.pid, 'SIGKILL'), // prettier-ignore
 );
+const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
 /** The last spans get this long: after it the primary would kill what is left. */
 const FLUSH_MS = 1_500;
 let parts: WorkerParts | undefined;
@@ -31,6 +33,7 @@ let closeTracer = (): Promise<void> => Promise.resolve();
 let isLeaving = false;
 /** What is asked of a worker whose parts are being built waits for them. */
 let built: Promise<void> | undefined;
+const rehearsal = new AbortController();
 
 const send = (message: WorkerMessage): void => {
   if (process.connected) process.send?.(message, undefined, {}, () => undefined);
@@ -46,6 +49,7 @@ process.on('unhandledRejection', (cause) => {
 
 process.on('message', (message: PrimaryMessage, socket: unknown) => {
   if (message.kind === 'start') void begin(message, socket).catch(fail);
+  else if (message.kind === 'rehearse') void rehearseOnce(message.config as GatewayConfig);
   else if (message.kind === 'drain') void leave(message).catch(fail);
   else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
   else void built?.then(() => parts?.handle(message)).catch(fail);
@@ -55,15 +59,31 @@ void meterLoopDelay(clock, meter);
 send({ kind: 'hello' });
 
 async function begin(message: StartMessage, socket: unknown): Promise<void> {
+  rehearsal.abort();
   log.setLevel((message.config as GatewayConfig).log.level);
   const tracer = await tracerFor(message);
   const env = { clock, log: log, meter, tracer, send, pid: process.pid, crash, runTask };
-  const threadsEntry = new URL('../threads/main.js', import.meta.url).pathname;
   built = WorkerParts.build(message, { ...env, threadsEntry }).then((all) => void (parts = all));
   await built;
   if (parts === undefined) return;
   await parts.open(socket);
   send({ kind: 'ready', accounts: message.grants.length });
+}
+
+/** A worker that could not rehearse is needed all the same. Its log and its counts are nobody's business. */
+async function rehearseOnce(config: GatewayConfig): Promise<void> {
+  const startedAt = clock.monotonicMs();
+  const quiet = {
+    log: createLog({ level: 'fatal' }),
+    meter: new PromMeter(METRICS, { processMetrics: false }),
+    tracer: silentTracer,
+  };
+  const aside = { send: () => undefined, crash: crashPointsFrom(undefined, clock, () => undefined) };
+  const stage = { clock, ...quiet, ...aside, pid: process.pid, runTask, threadsEntry };
+  await rehearse(config, stage, rehearsal.signal).then(
+    () => log.info({ tookMs: Math.round(clock.monotonicMs() - startedAt) }, 'rehearsed'),
+    (cause: unknown) => log.warn({ cause }, 'not rehearsed'),
+  );
 }
 
 async function leave(message: Extract<PrimaryMessage, { readonly kind: 'drain' }>): Promise<void> {

@@ -59,6 +59,8 @@ export type PrimaryMessage =
       /** Only where several instances share the accounts. */
       readonly instances?: { readonly view: InstancesView; readonly lease: LeaseWord };
     }
+  /** To a spare, with what it will be configured by: what runs for the first time should do so before it is needed. */
+  | { readonly kind: 'rehearse'; readonly config: unknown }
   /** The leases of this instance were renewed, or have lapsed. */
   | ({ readonly kind: 'lease' } & LeaseWord)
   | { readonly kind: 'instances'; readonly view: InstancesView }

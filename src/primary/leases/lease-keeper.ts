@@ -318,6 +318,7 @@ export class LeaseKeeper {
 }
 
 function isOther(former: readonly Member[], now: readonly Member[]): boolean {
-  const ids = (members: readonly Member[]): string => JSON.stringify(members.map(({ instanceId }) => instanceId).sort());
+  const ids = (members: readonly Member[]): string =>
+    JSON.stringify(members.map(({ instanceId }) => instanceId).sort());
   return ids(former) !== ids(now);
 }

@@ -138,8 +138,12 @@ async function underLoad(fault: string, cycle: () => Promise<Seen>): Promise<voi
   expect(stale).toEqual([]);
 }
 
-const held = async (name: string): Promise<string> =>
-  (await all().named(name).pool()).accounts[0]?.account_id ?? all().named(name).accountIds[0] ?? '';
+async function held(name: string): Promise<string> {
+  const { accounts } = await all().named(name).pool();
+  const found = accounts.find(({ state }) => state === 'ready')?.account_id;
+  if (found === undefined) throw new TypeError(`${name} holds no account`);
+  return found;
+}
 
 const sentBetween = async (from: number, to: number): Promise<readonly SentOrder[]> =>
   (await all().sent()).filter(({ at }) => at > from && at < to);
@@ -183,6 +187,8 @@ async function cutOff(): Promise<Seen> {
   const isOfBeta = await epochsOfBeta();
   const [startedAt, wall] = [performance.now(), Date.now()];
   gate?.cut();
+  // Until its lease is over it trades on, and rightly so.
+  await sleep(LEASE_MS);
   const tookMs = await takeOver(accountId, all().named('alpha'), startedAt);
   gate?.heal();
   await eventually(isWhole, 'it takes its share again', 90_000);

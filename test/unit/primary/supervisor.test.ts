@@ -58,6 +58,7 @@ test('a restart asked for during another replaces once more whoever that one had
         return new WorkerProcess(new ObedientWorker(forked) as unknown as Worker, clock, events);
       },
       table: AssignmentTable.open(join(directory, 'ownership.json')),
+      workerConfig: () => ({}),
       startMessage: () => Promise.resolve({ kind: 'start' } as PrimaryMessage),
       socket: () => undefined,
       onMessage: nothing,

@@ -1,0 +1,112 @@
+/**
+ * A spare worker runs through its whole life once before it is needed: built from the same parts in directories of its own, it
+ * opens an account at a broker on its own stage, takes an order at its own door and drains. Half of what a worker needs
+ * before it trades is code that runs for the first time; here it runs while nobody waits for it.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { signToken } from '../../kernel/auth/sign-token.js';
+import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import { parseAccountId } from '../../kernel/domain/identifiers.js';
+import { WorkerParts, type StartMessage, type WorkerEnvironment } from '../compose/worker.js';
+import { StageBroker } from './stage-broker.js';
+
+const ACCOUNT = parseAccountId('rehearsal');
+const ASSIGNMENT = { accountId: ACCOUNT, slot: 0, epoch: 1 };
+const PRICE = { type: 'limit', limit_price: '1', time_in_force: 'day' };
+const ORDER = JSON.stringify({ symbol: 'REHEARSAL', qty: '1', side: 'buy', ...PRICE });
+const DRAIN_MS = 2_000;
+
+/** Nothing of it stays. An abort ends it at its next step: whoever is needed stops to rehearse. */
+export async function rehearse(config: GatewayConfig, env: WorkerEnvironment, signal: AbortSignal): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'opitios-rehearsal-'));
+  const broker = new StageBroker(env.clock);
+  try {
+    const secret = randomBytes(32).toString('hex');
+    const staged = stagedConfig(config, { dir, secret, port: await broker.open() });
+    const parts = await WorkerParts.build(startOf(staged, dir), env);
+    const door = join(dir, 'door');
+    if (!signal.aborted) await parts.open({ path: door });
+    const token = await tokenFor(staged, secret, env);
+    for (const body of [ORDER, undefined]) if (!signal.aborted) await ask(door, token, body);
+    await parts.drain(DRAIN_MS);
+  } finally {
+    await broker.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+interface Stage {
+  readonly dir: string;
+  readonly secret: string;
+  readonly port: number;
+}
+
+/** As the operator has it, but for everything that reaches beyond this process. */
+function stagedConfig(config: GatewayConfig, { dir, secret, port }: Stage): GatewayConfig {
+  const [http, ws] = [`http://127.0.0.1:${port}`, `ws://127.0.0.1:${port}/stream`];
+  const endpoints = {
+    ...config.alpaca.endpoints,
+    tradingPaper: http,
+    data: http,
+    streamTradingPaper: ws,
+    streamData: ws,
+  };
+  const account = { accountId: ACCOUNT, apiKey: '', secretKey: '', paperTrading: true };
+  return {
+    ...config,
+    server: { ...without(config.server, 'tls'), requireHttps: false },
+    cluster: { ...without(config.cluster, 'redis'), threads: 0 },
+    auth: { ...without(config.auth, 'jwksUrl', 'publicKeyFile', 'publicKeyPem'), algorithms: ['HS256'], secret },
+    alpaca: { ...config.alpaca, endpoints },
+    risk: { ...config.risk, defaults: {}, accounts: {} },
+    marketData: { ...config.marketData, sharedMemoryDir: dir, tableSizeMb: 1 },
+    telemetry: { traceRatio: 0, webhooks: [] },
+    dataDir: join(dir, 'data'),
+    log: { level: 'fatal' },
+    tradingAccounts: [account],
+  };
+}
+
+function without<T extends object, K extends keyof T>(whole: T, ...names: readonly K[]): Omit<T, K> {
+  const rest = Object.entries(whole).filter(([name]) => !(names as readonly string[]).includes(name));
+  return Object.fromEntries(rest) as Omit<T, K>;
+}
+
+function startOf(config: GatewayConfig, dir: string): StartMessage {
+  const meshDir = join(dir, 'mesh');
+  mkdirSync(meshDir);
+  const keys = { apiKey: 'rehearsal', secretKey: 'rehearsal' };
+  return {
+    kind: 'start',
+    ...{ slot: 0, slots: [0], meshDir, meshSecret: randomBytes(16).toString('hex'), bootPid: process.pid, config },
+    grants: [{ accountId: ACCOUNT, epoch: 1, paperTrading: true, ...keys }],
+    table: { version: 1, assignments: [ASSIGNMENT] },
+  };
+}
+
+function tokenFor({ auth }: GatewayConfig, secret: string, { clock }: WorkerEnvironment): Promise<string> {
+  const { issuer, audience } = auth;
+  return signToken({
+    ...{ secret, issuer, audience, subject: 'rehearsal', permissions: ['read', 'trade'], accounts: '*' },
+    ...{ issuedAtS: clock.now() / 1_000, lifetimeS: 60, tokenId: 'rehearsal' },
+  });
+}
+
+/** An order where there is a body, else the account. What it is answered does not matter: the way there does. */
+function ask(socketPath: string, token: string, body: string | undefined): Promise<void> {
+  const path = `/api/v1/accounts/${ACCOUNT}/${body === undefined ? 'account' : 'orders/stocks'}`;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, method: body === undefined ? 'GET' : 'POST', headers }, (answer) => {
+      answer.resume();
+      answer.on('end', resolve);
+      answer.on('error', reject);
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
