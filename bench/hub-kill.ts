@@ -90,7 +90,12 @@ function spread(times: readonly number[]): string {
 }
 
 const kills = Number(process.argv[2] ?? 20);
-const gateway = await startGateway({ workers: 2, accounts: 2, simulator: ['--ticks', '300', '--data-rate', '100000'] });
+const gateway = await startGateway({
+  workers: 2,
+  accounts: 2,
+  simulator: ['--ticks', '300', '--data-rate', '100000'],
+  config: { cluster: { warm_spare: true } },
+});
 try {
   const all: Kill[] = [];
   for (let index = 0; index < kills; index += 1) {

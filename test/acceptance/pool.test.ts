@@ -37,7 +37,10 @@ test('10 000 reads over 200 accounts open no connection to the broker', async ()
 }, 90_000);
 
 test('kill -9 of a worker under 50 clients: nobody hangs, the pool is whole again, the others see no error', async () => {
-  gateway = await startGateway({ accounts: 40, workers: 2, simulator: ['--rate', '100000'] });
+  gateway = await startGateway({
+    ...{ accounts: 40, workers: 2, simulator: ['--rate', '100000'] },
+    config: { cluster: { warm_spare: true } },
+  });
   const running = gateway;
   const before = await running.pool();
   const others = new Set(before.accounts.filter(({ owner }) => owner !== 0).map(({ account_id }) => account_id));

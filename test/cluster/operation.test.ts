@@ -53,7 +53,7 @@ test('a reload adds and removes accounts and keeps the worker processes; a broke
 }, 90_000);
 
 test('while the only worker is dead, connections wait for the next one instead of being refused', async () => {
-  gateway = await startGateway({ accounts: 2, workers: 1 });
+  gateway = await startGateway({ accounts: 2, workers: 1, config: { cluster: { warm_spare: true } } });
   const running = gateway;
   const [accountId = ''] = running.accountIds;
   const statuses: number[] = [];
@@ -73,7 +73,7 @@ test('while the only worker is dead, connections wait for the next one instead o
 }, 90_000);
 
 test('SIGTERM drains: the primary ends with 0, and no worker and no memory is left', async () => {
-  gateway = await startGateway({ accounts: 3, workers: 2 });
+  gateway = await startGateway({ accounts: 3, workers: 2, config: { cluster: { warm_spare: true } } });
   const pids = (await gateway.pool()).workers.map(({ pid }) => pid);
   const tables = tablesOf(gateway.primary.pid);
   expect(tables.map((table) => existsSync(table))).toContain(true);

@@ -249,7 +249,8 @@ function baseConfig(simulator: SimulatorProcess, secret: string, workers: number
   return {
     server: { host: '127.0.0.1', port: 0, require_https: false },
     admin: { host: '127.0.0.1', port: 0 },
-    cluster: { workers, threads: 1 },
+    // A fork and a rehearsal for each gateway that no test kills a worker of would cost more than the tests.
+    cluster: { workers, threads: 1, warm_spare: false },
     auth: { algorithms: ['HS256'], secret },
     alpaca: {
       endpoints: {

@@ -13,7 +13,11 @@ export const OPTIONS = {
   accounts: 6,
   workers: 2,
   simulator: ['--rate', '100000'],
-  config: { alpaca: { rate_limit_per_minute: 100_000 }, secrets: { allow_plain_text: true } },
+  config: {
+    alpaca: { rate_limit_per_minute: 100_000 },
+    cluster: { warm_spare: true },
+    secrets: { allow_plain_text: true },
+  },
 };
 
 /** Restarts them so often and expects that no request failed and no order event was lost; tells the figures. */

@@ -50,6 +50,7 @@ if (LONG)
         server: { port },
         admin: { port: adminPort },
         secrets: { allow_plain_text: true },
+        cluster: { warm_spare: true },
         alpaca: { rate_limit_per_minute: 100_000 },
       },
     });

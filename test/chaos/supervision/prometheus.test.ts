@@ -58,7 +58,7 @@ class Callers {
 }
 
 async function started(workers: number): Promise<{ running: GatewayProcess; scraper: PrometheusProcess }> {
-  gateway = await startGateway({ accounts: 8, workers });
+  gateway = await startGateway({ accounts: 8, workers, config: { cluster: { warm_spare: true } } });
   prometheus = await PrometheusProcess.start(gateway.adminUrl.replace('http://', ''), await freePort());
   return { running: gateway, scraper: prometheus };
 }

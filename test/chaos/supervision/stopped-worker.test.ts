@@ -18,7 +18,7 @@ test(`a worker that is stopped with an order under way is replaced, ${STOPS} tim
   gateway = await startGateway({
     accounts: 2,
     simulator: ['--rate', '100000'],
-    config: { alpaca: { rate_limit_per_minute: 100_000 } },
+    config: { alpaca: { rate_limit_per_minute: 100_000 }, cluster: { warm_spare: true } },
   });
   const running = gateway;
   const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'limit', limit_price: '1', time_in_force: 'day' };

@@ -1,0 +1,43 @@
+/** The spare worker rehearses on a stage of its own: nothing of it is left, and nobody outside has noticed. */
+import { afterEach, expect, test } from '@jest/globals';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
+
+let gateway: GatewayProcess | undefined;
+const temporary = mkdtempSync(join(tmpdir(), 'opitios-spare-'));
+afterEach(async () => {
+  await gateway?.stop();
+  rmSync(temporary, { recursive: true, force: true });
+}, 60_000);
+
+test('a spare worker rehearses, leaves no trace of it, and then takes over', async () => {
+  gateway = await startGateway({
+    ...{ accounts: 1, workers: 1, environment: { TMPDIR: temporary } },
+    config: { cluster: { warm_spare: true, threads: 1 }, risk: { defaults: { deny_symbols: ['REHEARSAL'] } } },
+  });
+  const running = gateway;
+  const [accountId = ''] = running.accountIds;
+  await eventually(() => running.output().includes('"msg":"rehearsed"'), 'the spare has rehearsed');
+
+  expect(readdirSync(temporary).filter((name) => name.includes('rehearsal'))).toEqual([]);
+  expect((await running.simulator.control.ledger({ method: 'POST' })).entries).toEqual([]);
+  const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
+  expect(metrics).not.toMatch(/^opitios_(?:order_outcomes|order_attempts|account_reads)_total(?:\{.*\})? [1-9]/m);
+  expect(auditOf(running)).not.toContain('rehearsal');
+  expect((await running.pool()).accounts.map(({ account_id }) => account_id)).toEqual([accountId]);
+
+  const pid = await running.signalWorker((await running.pool()).workers[0]?.slot ?? 0, 'SIGKILL');
+  const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'market', time_in_force: 'day' };
+  const placed = await running.post(`/accounts/${accountId}/orders/stocks`, order);
+  expect([placed.status, (await running.pool()).workers[0]?.pid === pid]).toEqual([201, false]);
+}, 90_000);
+
+function auditOf({ dir }: GatewayProcess): string {
+  const names = readdirSync(join(dir, 'data', 'audit'), { recursive: true, withFileTypes: true });
+  return names
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('');
+}
