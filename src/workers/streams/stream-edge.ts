@@ -1,6 +1,6 @@
 /**
  * The WebSocket edge of a worker: takes the upgrades of `/api/v1/stream`, refuses what may not come in (in HTTP, before
- * a socket exists), and looks after all sockets once a second.
+ * a socket exists), and looks after each socket once a second.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -20,6 +20,7 @@ import { OrderFanOut } from './order-fan-out.js';
 import { Seats } from './seats.js';
 import { CLOSE_CODES } from './stream-codes.js';
 import { StreamConnection, type ConnectionDeps } from './stream-connection.js';
+import { Turns } from './turns.js';
 import { BEARER_PROTOCOL, refusalText, tokenOf, upgradeRefusal, type UpgradeRefusal } from './upgrade.js';
 
 export interface StreamEdgeDeps {
@@ -42,7 +43,7 @@ const CHECK_INTERVAL_MS = 1_000;
 const TAIL_CHECK_INTERVAL_MS = 5_000;
 
 export class StreamEdge {
-  readonly #connections = new Set<StreamConnection>();
+  readonly #connections = new Turns<StreamConnection>();
   readonly #server: WebSocketServer;
   readonly #marketFanOut: MarketFanOut;
   readonly #orders: OrderFanOut;
@@ -76,9 +77,17 @@ export class StreamEdge {
       orders: this.#orders,
       onClosed: (connection) => this.#connections.delete(connection),
     };
+    // One look more than the interval has: the answer may wait unread while we are late ourselves.
+    const checksMax = Math.ceil(config.pingIntervalMs / CHECK_INTERVAL_MS) + 1;
+    const check = (one: StreamConnection): void => {
+      one.checkToken();
+      one.checkReader(checksMax);
+    };
+    const { signal } = this.#stop;
     this.#looking = Promise.all([
-      this.#every(CHECK_INTERVAL_MS, () => this.#checkAll()),
-      this.#every(config.pingIntervalMs, () => this.#ping()),
+      this.#connections.each(CHECK_INTERVAL_MS, check, clock, signal),
+      this.#connections.each(config.pingIntervalMs, (one) => one.ping(), clock, signal),
+      this.#every(CHECK_INTERVAL_MS, () => meter.gauge('opitios_stream_sockets', this.#connections.size)),
       this.#every(TAIL_CHECK_INTERVAL_MS, () => this.#orders.checkAll()),
     ]);
   }
@@ -115,7 +124,7 @@ export class StreamEdge {
   /** Tells every client to come back elsewhere and resume; takes no new ones. */
   drain(): void {
     this.#draining = true;
-    for (const connection of [...this.#connections]) connection.close(CLOSE_CODES.restarting, 'restarting: resume');
+    for (const connection of this.#connections.all()) connection.close(CLOSE_CODES.restarting, 'restarting: resume');
   }
 
   async close(): Promise<void> {
@@ -136,20 +145,6 @@ export class StreamEdge {
     const { status, text } = refusalText(refusal);
     socket.end(text);
     return status;
-  }
-
-  #checkAll(): void {
-    // One look more than the interval has: the answer may wait unread while we are late ourselves.
-    const checksMax = Math.ceil(this.deps.config.pingIntervalMs / CHECK_INTERVAL_MS) + 1;
-    for (const connection of [...this.#connections]) {
-      connection.checkToken();
-      connection.checkReader(checksMax);
-    }
-    this.deps.meter.gauge('opitios_stream_sockets', this.#connections.size);
-  }
-
-  #ping(): void {
-    for (const connection of [...this.#connections]) connection.ping();
   }
 
   async #every(intervalMs: number, act: () => void | Promise<void>): Promise<void> {
