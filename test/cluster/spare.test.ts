@@ -1,12 +1,15 @@
 /** The spare worker rehearses on a stage of its own: nothing of it is left, and nobody outside has noticed. */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
 let gateway: GatewayProcess | undefined;
-const temporary = mkdtempSync(join(tmpdir(), 'opitios-spare-'));
+let temporary = '';
+beforeEach(() => {
+  temporary = mkdtempSync(join(tmpdir(), 'opitios-spare-'));
+});
 afterEach(async () => {
   await gateway?.stop();
   rmSync(temporary, { recursive: true, force: true });
@@ -14,14 +17,15 @@ afterEach(async () => {
 
 test('a spare worker rehearses, leaves no trace of it, and then takes over', async () => {
   gateway = await startGateway({
-    ...{ accounts: 1, workers: 1, environment: { TMPDIR: temporary } },
-    config: { cluster: { warm_spare: true, threads: 1 }, risk: { defaults: { deny_symbols: ['REHEARSAL'] } } },
+    ...{ accounts: 1, workers: 1 },
+    config: { cluster: { warm_spare: true }, market_data: { shared_memory_dir: temporary } },
   });
   const running = gateway;
   const [accountId = ''] = running.accountIds;
   await eventually(() => running.output().includes('"msg":"rehearsed"'), 'the spare has rehearsed');
 
-  expect(readdirSync(temporary).filter((name) => name.includes('rehearsal'))).toEqual([]);
+  // Only the table.
+  expect(readdirSync(temporary)).toEqual([expect.stringMatching(`-${String(running.primary.pid)}$`)]);
   expect((await running.simulator.control.ledger({ method: 'POST' })).entries).toEqual([]);
   const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
   expect(metrics).not.toMatch(/^opitios_(?:order_outcomes|order_attempts|account_reads)_total(?:\{.*\})? [1-9]/m);
@@ -41,3 +45,15 @@ function auditOf({ dir }: GatewayProcess): string {
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
     .join('');
 }
+
+test('a spare that is ended in its rehearsal leaves nothing behind either', async () => {
+  gateway = await startGateway({
+    ...{ accounts: 1, workers: 1 },
+    config: { cluster: { warm_spare: true }, market_data: { shared_memory_dir: temporary } },
+  });
+  await eventually(() => readdirSync(temporary).some((name) => name.includes('rehearsal')), 'the rehearsal begins');
+  await gateway.stop();
+  gateway = undefined;
+
+  expect(readdirSync(temporary)).toEqual([]);
+}, 90_000);

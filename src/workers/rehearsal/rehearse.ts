@@ -4,13 +4,13 @@
  * before it trades is code that runs for the first time; here it runs while nobody waits for it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signToken } from '../../kernel/auth/sign-token.js';
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import { parseAccountId } from '../../kernel/domain/identifiers.js';
+import { tableDirectory } from '../../kernel/shared-memory/table-directory.js';
 import { WorkerParts, type StartMessage, type WorkerEnvironment } from '../compose/worker.js';
 import { StageBroker } from './stage-broker.js';
 
@@ -19,10 +19,15 @@ const ASSIGNMENT = { accountId: ACCOUNT, slot: 0, epoch: 1 };
 const PRICE = { type: 'limit', limit_price: '1', time_in_force: 'day' };
 const ORDER = JSON.stringify({ symbol: 'REHEARSAL', qty: '1', side: 'buy', ...PRICE });
 const DRAIN_MS = 2_000;
+/** The journal wants so much free. */
+const ROOM_MB = 32;
 
 /** Nothing of it stays. An abort ends it at its next step: whoever is needed stops to rehearse. */
 export async function rehearse(config: GatewayConfig, env: WorkerEnvironment, signal: AbortSignal): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'opitios-rehearsal-'));
+  // Named as a quote table of this boot is: whoever removes those removes what a killed spare leaves.
+  const { sharedMemoryDir: base } = config.marketData;
+  const place = { base, instanceId: `rehearsal-${process.pid}`, bootPid: process.ppid, sizeMb: ROOM_MB };
+  const dir = tableDirectory(place);
   const broker = new StageBroker(env.clock);
   try {
     const secret = randomBytes(32).toString('hex');
