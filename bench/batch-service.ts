@@ -1,11 +1,16 @@
 /**
  * Batches and chains through a real gateway of one worker: `npm run bench -- batch-service [seconds] [threads]`, 15 s
- * and 1 thread by default, then the same with threads off. The simulator and the client are processes of their own.
+ * and 1 thread by default, then the same with threads off. The simulator, the heavy callers and the one that asks for single
+ * quotes are processes of their own.
  * While 1,000-symbol batches and chains of 13,000 contracts run in a loop, a single quote is asked for and the worker's
  * own metric says how late its event loop is. Once with chains as the cache gives them, once with every chain cold.
  * Aims: loop delay p99 under 10 ms, quote p99 under 15 ms.
  */
+import { spawn } from 'node:child_process';
 import http from 'node:http';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HeavyJob } from './batch-clients.js';
 import { eventually, startGateway, type GatewayProcess } from '../test/support/gateway-process.js';
 
 export const isBenchmark = true;
@@ -14,6 +19,7 @@ const WARM_RUNS = 300;
 const QUOTE_EVERY_MS = 5;
 const QUOTES = 2_000;
 const SYMBOLS = 1_000;
+const HEAVY = new URL('./batch-clients.js', import.meta.url).pathname;
 
 interface Answer {
   readonly bytes: number;
@@ -58,7 +64,9 @@ async function compare(gateway: GatewayProcess): Promise<void> {
   await eventually(async () => (await ask(`/stocks/quote/${symbols[0] ?? ''}`)).bytes > 0, 'a quote');
   const warm: Answer[] = [];
   for (let run = 0; run < WARM_RUNS; run += 1) warm.push(await ask(batch));
-  console.log(`batch of ${symbols.length} quotes, warm: ${spread(warm)}, ${warm[0]?.bytes} bytes (${WARM_RUNS} runs)`);
+  console.log(
+    `batch of ${symbols.length} quotes, warm: ${spread(warm.map(({ ms }) => ms))}, ${warm[0]?.bytes} bytes (${WARM_RUNS} runs)`,
+  );
   for (const underlying of ['AAPL', 'SPY']) {
     const path = `/options/chain/${underlying}`;
     const gzip = { 'accept-encoding': 'gzip' };
@@ -71,50 +79,28 @@ async function compare(gateway: GatewayProcess): Promise<void> {
       console.log(`chain ${underlying} ${name}: ${ms.toFixed(1)} ms, ${bytes} bytes`);
     }
   }
-  let run = 0;
-  const chains = {
-    'chains as the cache gives them': () => '/options/chain/SPY',
-    // Another filter is another question: nothing of it is in the cache.
-    'every chain cold': () => `/options/chain/SPY?strike_price_gte=0.${String((run += 1)).padStart(6, '0')}1`,
-  };
-  for (const [name, path] of Object.entries(chains)) await underLoad(gateway, ask, { name, batch, path, symbols });
+  const job = { url: gateway.url, token: await gateway.token(), symbols };
+  await underLoad(gateway, ask, 'chains as the cache gives them', { ...job, isCold: false });
+  await underLoad(gateway, ask, 'every chain cold', { ...job, isCold: true });
 }
 
-async function underLoad(
-  gateway: GatewayProcess,
-  ask: Ask,
-  load: {
-    readonly name: string;
-    readonly batch: Question;
-    readonly path: () => string;
-    readonly symbols: readonly string[];
-  },
-): Promise<void> {
-  let isOver = false;
-  const loop = async (path: () => Question): Promise<readonly Answer[]> => {
-    const answers: Answer[] = [];
-    while (!isOver) answers.push(await ask(path()));
-    return answers;
-  };
+async function underLoad(gateway: GatewayProcess, ask: Ask, name: string, job: HeavyJob): Promise<void> {
   const before = await delays(gateway);
-  const running = [loop(() => load.batch), loop(load.path)] as const;
-  const quotes: Answer[] = [];
+  const heavy = spawn(process.execPath, [HEAVY, JSON.stringify(job)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const said = createInterface({ input: heavy.stdout })[Symbol.asyncIterator]().next();
+  const quotes: number[] = [];
   const end = performance.now() + seconds * 1_000;
   for (let index = 0; performance.now() < end && quotes.length < QUOTES; index += 1) {
-    quotes.push(await ask(`/stocks/quote/${load.symbols[index % load.symbols.length] ?? ''}`));
-    await new Promise((resolve) => {
-      setTimeout(resolve, QUOTE_EVERY_MS);
-    });
+    quotes.push((await ask(`/stocks/quote/${job.symbols[index % job.symbols.length] ?? ''}`)).ms);
+    await sleep(QUOTE_EVERY_MS);
   }
-  isOver = true;
-  const [batches, chains] = await Promise.all(running);
+  heavy.stdin.end();
+  const { batches, chains } = JSON.parse(String((await said).value)) as Record<'batches' | 'chains', readonly number[]>;
   // The worker tells its metrics with every beat of the primary.
-  await new Promise((resolve) => {
-    setTimeout(resolve, 1_500);
-  });
+  await sleep(1_500);
   const after = await delays(gateway);
   console.log(
-    `under load, ${load.name}: batches ${spread(batches)} (${batches.length}); chains of 13,000 ${spread(chains)} (${chains.length})`,
+    `under load, ${name}: batches ${spread(batches)} (${batches.length}); chains of 13,000 ${spread(chains)} (${chains.length})`,
   );
   console.log(`  single quote: ${spread(quotes)} (${quotes.length})`);
   console.log(`  event loop delay by the worker's metric: ${delaySpread(before, after)}`);
@@ -166,8 +152,8 @@ function asker(gateway: GatewayProcess, token: string): Ask {
     });
 }
 
-function spread(answers: readonly Answer[]): string {
-  const times = answers.map(({ ms }) => ms).sort((a, b) => a - b);
+function spread(unsorted: readonly number[]): string {
+  const times = [...unsorted].sort((a, b) => a - b);
   const at = (share: number): string =>
     (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN).toFixed(2);
   return `p50 ${at(0.5)} ms p99 ${at(0.99)} ms`;
