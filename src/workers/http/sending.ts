@@ -4,6 +4,7 @@ import type { Exchange } from './exchange.js';
 import { problemDocument, problemHeaders } from './problem-document.js';
 import type { SecurityHeaders } from './security-headers.js';
 import type { Reply } from './routes/route.js';
+import { sendInSlices } from './slices.js';
 
 /** Ours to decide, or meant for one connection only (RFC 9110 7.6.1). */
 const NOT_PASSED_ON = new Set([
@@ -98,7 +99,7 @@ export class AnswerSender implements Sender {
     if (bodiless) res.end();
     // Head and body as one text leave in one plain write; latin1 keeps every byte as it is.
     else if (body.byteLength <= ONE_WRITE_BYTES_MAX) res.end(latin1(body), 'latin1');
-    else res.end(body);
+    else sendInSlices(res, body);
   }
 }
 
