@@ -159,10 +159,15 @@ test('a refused master key hands quotes to the stand-in, and the master takes th
   await goLive('live by the master');
 
   await gateway.simulator.control.setMarketFaults({ refusedKeys: [gateway.simulator.master.apiKey] });
+  const refusedAt = performance.now();
   await goLive('live by the stand-in', 'stream:account_001');
+  const standInMs = performance.now() - refusedAt;
 
   await gateway.simulator.control.setMarketFaults({ refusedKeys: [] });
+  const mendedAt = performance.now();
   await goLive('live by the master again');
+  const backMs = performance.now() - mendedAt;
+  console.log(`live by the stand-in after ${standInMs.toFixed(0)} ms, by the master again after ${backMs.toFixed(0)} ms`);
 }, 120_000);
 
 test('a feed that falls silent is found out: subscriptions are back, and meanwhile no answer hides its age', async () => {
