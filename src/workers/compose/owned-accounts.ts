@@ -1,6 +1,7 @@
 /**
  * Opens and closes the accounts that the primary grants. Each opens by itself: a bad key fails its own account, which
- * goes on trying; the desk adopts an account before its stream is opened, so that no update passes unheard.
+ * goes on trying. All are adopted by the desk first, and may trade from then on; then their streams are opened one after
+ * the other, so that no update passes unheard.
  */
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { SessionReport } from '../../kernel/domain/account-request.js';
@@ -35,9 +36,16 @@ export interface OwnedAccountsParts {
   readonly shared?: SharedEvents;
 }
 
+interface Adopted {
+  readonly grant: AccountGrant;
+  readonly session: BrokerSession;
+}
+
 /** An account that the broker does not answer is no reason to keep the others waiting for `ready`. */
 const TRIED_WITHIN_MS = 15_000;
 const STAGGER_MS = 5;
+/** Each is a commit of the journal, which takes many at once. */
+const ADOPTED_AT_ONCE = 64;
 const SHARED_EVENTS_MS = 1_000;
 /** An order of an account without any event is looked for so far back. */
 const HEARD_MS_MAX = 86_400_000;
@@ -48,8 +56,11 @@ export class OwnedAccounts {
 
   constructor(private readonly parts: OwnedAccountsParts) {}
 
-  /** Resolves when each account has been tried once. */
-  async open(grants: readonly AccountGrant[]): Promise<void> {
+  /**
+   * Resolves when each account has been tried once. `onAdopted` is called when all may trade: their streams, and what is
+   * known of them without asking the broker, come after.
+   */
+  async open(grants: readonly AccountGrant[], onAdopted?: () => Promise<void>): Promise<void> {
     const { trading, marketData, config, clock, jitter } = this.parts;
     const mine = grants.filter(({ accountId }) => accountId !== MASTER_ACCOUNT_ID);
     const master = grants.find(({ accountId }) => accountId === MASTER_ACCOUNT_ID);
@@ -59,8 +70,15 @@ export class OwnedAccounts {
     }
     if (master !== undefined) marketData.becomeHub(trading.upstreams(master));
     const warm = trading.warm(mine);
+    const adopted: Adopted[] = [];
+    const adopt = async (grant: AccountGrant): Promise<void> => {
+      const session = await this.#adopt(grant);
+      if (session !== undefined) adopted.push({ grant, session });
+    };
+    await openStaggered(mine, adopt, { concurrency: ADOPTED_AT_ONCE, staggerMs: 0 }, { clock, jitter });
+    await onAdopted?.();
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
-    await openStaggered(mine, (grant) => this.#openOne(grant), options, { clock, jitter });
+    await openStaggered(adopted, (one) => this.#start(one), options, { clock, jitter });
     await warm;
   }
 
@@ -116,30 +134,41 @@ export class OwnedAccounts {
     return this.parts.local.reports();
   }
 
-  async #openOne(grant: AccountGrant): Promise<void> {
-    const { trading, local, reports, clock, log } = this.parts;
-    // Released before its turn came.
-    if (this.#grants.get(grant.accountId) !== grant) return;
+  /** undefined for one that was released before its turn came, or that could not be adopted. */
+  async #adopt(grant: AccountGrant): Promise<BrokerSession | undefined> {
+    const { trading, local, log } = this.parts;
+    if (!this.#isGranted(grant)) return undefined;
     try {
       const session = trading.session(grant);
       session.onState(() => this.#publish(session));
       await trading.desk.adopt(session, grant.trading);
-      if (this.#grants.get(grant.accountId) !== grant) {
+      if (!this.#isGranted(grant)) {
         await trading.release(grant.accountId, 0);
         await session.close();
-        return;
+        return undefined;
       }
-      const elsewhere = await this.#toldElsewhere(grant);
       this.#sessions.set(grant.accountId, session);
       local.admit(session);
-      session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
-      const limit = new AbortController();
-      await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
-      limit.abort();
-      reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
+      return session;
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
+      return undefined;
     }
+  }
+
+  async #start({ grant, session }: Adopted): Promise<void> {
+    const { trading, local, reports, clock } = this.parts;
+    const elsewhere = await this.#toldElsewhere(grant);
+    if (!this.#isGranted(grant)) return;
+    session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
+    const limit = new AbortController();
+    await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
+    limit.abort();
+    reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
+  }
+
+  #isGranted(grant: AccountGrant): boolean {
+    return this.#grants.get(grant.accountId) === grant;
   }
 
   /** Without it gap repair may tell again what another instance told: never less. */

@@ -139,19 +139,23 @@ export class WorkerParts {
     return new WorkerParts(start, env, { ...parts, admin, settings, fence, instances, others });
   }
 
-  /** Opens the accounts, then the door. @param socket bound by the primary, shared with the other workers */
+  /**
+   * Opens the door when every account may trade, and resolves when each has been tried.
+   * @param socket bound by the primary, shared with the other workers
+   */
   async open(socket: unknown): Promise<void> {
     const { owned, http } = this.built;
-    await owned.open(this.start.grants);
-    // `listen(undefined)` would take any port. The socket is closed when the gateway stops.
-    if (socket === undefined) throw new GatewayError('CALL_CANCELED', {}, { message: 'the gateway is stopping' });
-    await new Promise<void>((resolve, reject) => {
-      http.server.once('error', reject);
-      http.server.listen(socket, () => resolve());
+    await owned.open(this.start.grants, async () => {
+      // `listen(undefined)` would take any port. The socket is closed when the gateway stops.
+      if (socket === undefined) throw new GatewayError('CALL_CANCELED', {}, { message: 'the gateway is stopping' });
+      await new Promise<void>((resolve, reject) => {
+        http.server.once('error', reject);
+        http.server.listen(socket, () => resolve());
+      });
     });
   }
 
-  async handle(message: Exclude<PrimaryMessage, StartMessage>): Promise<void> {
+  async handle(message: Exclude<PrimaryMessage, { readonly kind: 'start' | 'rehearse' }>): Promise<void> {
     const { ownership, owned } = this.built;
     switch (message.kind) {
       case 'grant':
