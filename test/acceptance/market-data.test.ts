@@ -167,7 +167,9 @@ test('a refused master key hands quotes to the stand-in, and the master takes th
   const mendedAt = performance.now();
   await goLive('live by the master again');
   const backMs = performance.now() - mendedAt;
-  console.log(`live by the stand-in after ${standInMs.toFixed(0)} ms, by the master again after ${backMs.toFixed(0)} ms`);
+  console.log(
+    `live by the stand-in after ${standInMs.toFixed(0)} ms, by the master again after ${backMs.toFixed(0)} ms`,
+  );
 }, 120_000);
 
 test('a feed that falls silent is found out: subscriptions are back, and meanwhile no answer hides its age', async () => {
