@@ -39,7 +39,7 @@ export const apps = [
 
     autorestart: true,
     // A configuration that cannot start is not tried for ever.
-    exp_backoff_restart_delay: 500,
+    exp_backoff_restart_delay: 100,
     max_restarts: 20,
     min_uptime: 10_000,
     watch: false,
