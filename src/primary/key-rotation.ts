@@ -9,8 +9,9 @@ import type { OwnershipTable } from '../kernel/ipc/ownership.js';
 import type { Grants } from './grants.js';
 import type { WorkerProcess } from './worker-process.js';
 
-/** A worker asks the broker, then opens the second stream: 10 s each at most. */
-const ROTATE_MS = 25_000;
+/** A worker asks the broker, opens the second stream and waits for the first: 10 s each at most, a few accounts at a time. */
+const ROTATE_MS = 40_000;
+const EACH_MS = 500;
 
 /**
  * @returns those whose session must be opened anew
@@ -24,19 +25,24 @@ export async function rotateKeys(
 ): Promise<readonly AccountId[]> {
   const asked = new Set(accountIds);
   const owned = table.assignments.filter(({ accountId }) => asked.has(accountId));
-  const rotations = await Promise.all(
+  const rotations = await Promise.allSettled(
     [...workers].map(async ([slot, worker]) => {
       const mine = await grants.for(owned.filter((assignment) => assignment.slot === slot));
       if (mine.length === 0) return [];
-      const answer = await worker.ask({ kind: 'rotate', grants: mine }, ROTATE_MS).catch((cause: unknown) => {
-        // The next worker of the slot starts with the new keys.
-        if (cause instanceof GatewayError && cause.code === 'PEER_GONE') return undefined;
-        throw cause;
-      });
+      const answer = await worker
+        .ask({ kind: 'rotate', grants: mine }, ROTATE_MS + EACH_MS * mine.length)
+        .catch((cause: unknown) => {
+          // The next worker of the slot starts with the new keys.
+          if (cause instanceof GatewayError && cause.code === 'PEER_GONE') return undefined;
+          throw cause;
+        });
       return answer?.kind === 'collected' ? (answer.payload as readonly KeyRotation[]) : [];
     }),
   );
-  const all = rotations.flat();
+  const all = rotations.flatMap((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
   const untaken = all.filter(({ outcome }) => outcome === 'refused' || outcome === 'unreachable');
   if (untaken.length > 0) {
     const reasons = untaken.map(({ accountId, outcome }) => `${accountId}: ${REASONS[outcome]}`);

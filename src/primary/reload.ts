@@ -1,5 +1,5 @@
 /**
- * Puts a new configuration in force: validated before anything changes, told to every worker, keys rotated, accounts moved.
+ * Puts a new configuration in force: validated before anything changes, keys rotated, told to every worker, accounts moved.
  * When any of that fails, the old one is put back. One reload at a time, and none while ownership changes for another reason.
  */
 import type { AuditLog } from '../kernel/audit/audit-log.js';
@@ -101,17 +101,28 @@ export class Reloader {
     const before = this.grantsNow;
     const workers = [...holding(supervisor).values()];
     try {
-      await this.#tell(next, workers);
+      // Most likely to be refused, and by somebody else: before anything of the file is in force.
       const anew = await this.#rotate(supervisor, next, diff);
+      await this.#tell(next, workers);
       await this.#moveAccounts({ supervisor, former: before, next, diff, anew });
     } catch (cause) {
-      await this.#tell(before, workers)
-        .then(() => this.#rotate(supervisor, before, diff))
-        .catch((again: unknown) => {
-          this.parts.log.error({ cause: again }, 'the old configuration could not be put back everywhere');
-        });
+      await this.#putBack(supervisor, before, diff, workers).catch((again: unknown) => {
+        this.parts.log.error({ cause: again }, 'the old configuration could not be put back everywhere');
+      });
       throw cause;
     }
+  }
+
+  async #putBack(
+    supervisor: Supervisor,
+    before: Grants,
+    diff: ConfigDiff,
+    workers: readonly WorkerProcess[],
+  ): Promise<void> {
+    if (this.grantsNow !== before) await this.#tell(before, workers);
+    const anew = await this.#rotate(supervisor, before, diff);
+    const nothing = { ...diff, changed: [], accountsAdded: [], accountsRemoved: [], accountsRotated: [] };
+    await this.#moveAccounts({ supervisor, former: before, next: before, diff: nothing, anew });
   }
 
   /** @returns accounts that must be granted anew; the master is: its sockets go by its keys */

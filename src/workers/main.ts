@@ -61,13 +61,17 @@ send({ kind: 'hello' });
 async function begin(message: StartMessage, socket: unknown): Promise<void> {
   rehearsal.abort();
   log.setLevel((message.config as GatewayConfig).log.level);
-  const tracer = await tracerFor(message);
-  const env = { clock, log: log, meter, tracer, send, pid: process.pid, crash, runTask };
-  built = WorkerParts.build(message, { ...env, threadsEntry }).then((all) => void (parts = all));
+  built = build(message);
   await built;
   if (parts === undefined) return;
   await parts.open(socket);
   send({ kind: 'ready', accounts: message.grants.length });
+}
+
+async function build(message: StartMessage): Promise<void> {
+  const tracer = await tracerFor(message);
+  const env = { clock, log, meter, tracer, send, pid: process.pid, crash, runTask };
+  parts = await WorkerParts.build(message, { ...env, threadsEntry });
 }
 
 /** A worker that could not rehearse is needed all the same. Its log and its counts are nobody's business. */

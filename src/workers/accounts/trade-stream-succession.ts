@@ -1,16 +1,27 @@
 /**
- * The trade stream of a session, and its successor under other keys. The old one hears until the new one does and nothing
- * of the old one is on the way any more, so that a rotation leaves no gap. A successor that cannot be opened, where the
- * broker allows one connection for instance, takes the place all the same and tries on: a gap like any other.
+ * The trade stream of a session, and its successor under other keys. Both are heard for a while, and the old one ends only when
+ * all that was on its way has been heard, so that a rotation leaves no gap; an update that both bring passes once by its
+ * key. A successor that cannot be opened, where the broker allows one connection for instance, takes the place all the
+ * same and tries on: a gap like any other.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { KeyPair } from '../alpaca/broker-wire.js';
 import { TradeStream, type TradeStreamEvents, type TradeStreamOptions } from '../alpaca/trade-stream.js';
 
+/** What the broker still sends to the old socket alone comes within it. */
+const BOTH_HEARD_MS = 500;
+
+interface Successor {
+  stream: TradeStream | undefined;
+  readonly settle: () => void;
+}
+
 export class TradeStreamSuccession {
   #current: TradeStream | undefined;
+  #former: TradeStream | undefined;
   #isUp = false;
-  #next: { readonly stream: TradeStream; readonly settle: () => void } | undefined;
+  #next: Successor | undefined;
+  readonly #stop = new AbortController();
 
   constructor(
     private readonly options: Omit<TradeStreamOptions, 'keys'>,
@@ -21,61 +32,68 @@ export class TradeStreamSuccession {
   ) {}
 
   open(keys: KeyPair): void {
-    this.#current = this.#streamOf(keys, {
+    const stream = this.#streamOf(keys, {
       ...this.events,
-      onUp: () => this.#up(),
-      onDown: (end) => this.#down(end),
+      onUp: () => this.#up(stream),
+      onDown: (end) => this.#down(stream, end),
     });
+    this.#current = stream;
   }
 
-  /** Resolves when the stream under the new keys has the place, listening or not. One at a time. */
+  /** Resolves when the stream under the new keys has the place, listening or not, and the old one is closed. One at a time. */
   async succeed(keys: KeyPair): Promise<void> {
     await new Promise<void>((settle) => {
+      const next: Successor = { stream: undefined, settle };
+      this.#next = next;
       const stream = this.#streamOf(keys, {
         ...this.events,
         onUp: () => void this.#successorUp(stream),
         onDown: (end) => {
           this.#takeOver(stream);
-          this.#down(end);
+          this.#down(stream, end);
         },
       });
-      this.#next = { stream, settle };
+      next.stream = stream;
     });
+    await this.clock.sleep(BOTH_HEARD_MS, this.#stop.signal);
+    await this.#former?.close();
+    this.#former = undefined;
   }
 
   async close(): Promise<void> {
+    this.#stop.abort();
     const next = this.#next;
     this.#next = undefined;
-    await Promise.all([this.#current?.close(), next?.stream.close()]);
+    await Promise.all([this.#current?.close(), this.#former?.close(), next?.stream?.close()]);
     next?.settle();
   }
 
   async #successorUp(stream: TradeStream): Promise<void> {
-    if (this.#current !== stream) {
+    if (this.#next?.stream === stream) {
       if (this.#isUp) await this.#current?.heardUntilNow();
-      if (!this.#takeOver(stream)) return;
+      this.#takeOver(stream);
     }
-    if (!this.#isUp) this.#up();
+    if (!this.#isUp) this.#up(stream);
   }
 
-  /** False for one that has the place already, or that a close has overtaken. */
-  #takeOver(stream: TradeStream): boolean {
+  /** Nothing for one that has the place already, or that a close has overtaken. */
+  #takeOver(stream: TradeStream): void {
     const next = this.#next;
-    if (next?.stream !== stream) return false;
-    const former = this.#current;
+    if (next?.stream !== stream) return;
+    this.#former = this.#current;
     this.#current = stream;
     this.#next = undefined;
-    void former?.close();
     next.settle();
-    return true;
   }
 
-  #up(): void {
+  #up(stream: TradeStream): void {
+    if (stream !== this.#current) return;
     this.#isUp = true;
     this.events.onUp();
   }
 
-  #down(end: Parameters<TradeStreamEvents['onDown']>[0]): void {
+  #down(stream: TradeStream, end: Parameters<TradeStreamEvents['onDown']>[0]): void {
+    if (stream !== this.#current) return;
     this.#isUp = false;
     this.events.onDown(end);
   }

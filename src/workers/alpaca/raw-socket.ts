@@ -6,12 +6,13 @@ export interface RawSocketHooks {
   /** False: the SDK does not see the frame. */
   onFrame(frame: Buffer): boolean;
   onClose(code: number, reason: string): void;
-  onPong(): void;
+  onPong(payload: string): void;
 }
 
 export interface RawSocket {
   readonly forSdk: streaming.WebSocketLike;
-  ping(): void;
+  /** The payload comes back with the answer (RFC 6455 5.5.3). */
+  ping(payload?: string): void;
   terminate(): void;
 }
 
@@ -27,7 +28,7 @@ export function openRawSocket(url: string, isMsgpack: boolean, hooks: RawSocketH
     ...(isMsgpack && { headers: { 'Content-Type': 'application/msgpack' } }),
   });
   socket.on('close', (code, reason) => hooks.onClose(code, reason.toString()));
-  socket.on('pong', () => hooks.onPong());
+  socket.on('pong', (payload) => hooks.onPong(payload.toString('latin1')));
   // 'close' follows; its words are in the close hook.
   socket.on('error', () => undefined);
   const forSdk: streaming.WebSocketLike = {
@@ -53,8 +54,8 @@ export function openRawSocket(url: string, isMsgpack: boolean, hooks: RawSocketH
   };
   return {
     forSdk,
-    ping: () => {
-      if (socket.readyState === WebSocket.OPEN) socket.ping();
+    ping: (payload) => {
+      if (socket.readyState === WebSocket.OPEN) socket.ping(payload);
     },
     terminate: () => socket.terminate(),
   };

@@ -97,7 +97,7 @@ class Connection {
   #isPinged = false;
   #detail = '';
   #cancelTimer: () => void;
-  readonly #listeningUntil: (() => void)[] = [];
+  readonly #asked = new Map<string, () => void>();
 
   constructor(
     private readonly options: TradeStreamOptions,
@@ -138,31 +138,28 @@ class Connection {
     else this.#socket.terminate();
   }
 
-  /** An unanswered ping is cut by the beat at the latest. */
+  /** An answer to an earlier ping proves nothing of now, so this one has a name. Unanswered, it is cut by the beat at the latest. */
   heardUntilNow(): Promise<void> {
     if (!this.#wasUp) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#listeningUntil.push(resolve);
-      this.#socket?.ping();
+      const name = `until-${this.#asked.size}-${Math.round(this.clock.monotonicMs())}`;
+      this.#asked.set(name, resolve);
+      this.#socket?.ping(name);
     });
-  }
-
-  #heard(): void {
-    for (const resolve of this.#listeningUntil.splice(0)) resolve();
   }
 
   #end(): void {
     this.#cancelTimer();
-    this.#heard();
+    for (const resolve of this.#asked.values()) resolve();
     this.#stream.disconnect();
     this.resolve({ isRefused: this.#isRefused, wasUp: this.#wasUp, detail: this.#detail });
   }
 
   #hooks(): RawSocketHooks {
     return {
-      onPong: () => {
+      onPong: (payload) => {
         this.#isPinged = false;
-        this.#heard();
+        this.#asked.get(payload)?.();
         this.events.onAlive();
       },
       onFrame: (frame) => {

@@ -39,6 +39,8 @@ export interface OwnedAccountsParts {
 interface Adopted {
   readonly grant: AccountGrant;
   readonly session: BrokerSession;
+  /** Since when it may have traded while its stream was not heard: an account without any event has no other mark. */
+  readonly sinceMs: number;
 }
 
 /** An account that the broker does not answer is no reason to keep the others waiting for `ready`. */
@@ -53,6 +55,7 @@ const HEARD_MS_MAX = 86_400_000;
 export class OwnedAccounts {
   readonly #grants = new Map<AccountId, AccountGrant>();
   readonly #sessions = new Map<AccountId, BrokerSession>();
+  readonly #rotating = new Map<AccountId, Promise<KeyRotation['outcome']>>();
 
   constructor(private readonly parts: OwnedAccountsParts) {}
 
@@ -73,7 +76,7 @@ export class OwnedAccounts {
     const adopted: Adopted[] = [];
     const adopt = async (grant: AccountGrant): Promise<void> => {
       const session = await this.#adopt(grant);
-      if (session !== undefined) adopted.push({ grant, session });
+      if (session !== undefined) adopted.push({ grant, session, sinceMs: clock.now() });
     };
     await openStaggered(mine, adopt, { concurrency: ADOPTED_AT_ONCE, staggerMs: 0 }, { clock, jitter });
     await onAdopted?.();
@@ -96,23 +99,33 @@ export class OwnedAccounts {
     return released;
   }
 
-  /** New keys for accounts that stay: old and new overlap, and no caller notices. */
-  rotate(grants: readonly AccountGrant[]): Promise<readonly KeyRotation[]> {
-    return Promise.all(
-      grants.map(async (grant) => ({ accountId: grant.accountId, outcome: await this.#rotateOne(grant) })),
-    );
+  /** New keys for accounts that stay: old and new overlap, and no caller notices. A few at a time, as they were opened. */
+  async rotate(grants: readonly AccountGrant[]): Promise<readonly KeyRotation[]> {
+    const { config, clock, jitter } = this.parts;
+    const rotations: KeyRotation[] = [];
+    const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
+    const rotate = async (grant: AccountGrant): Promise<void> => {
+      // One that outlived its question ends before the next one, which may take it back.
+      const outcome = (this.#rotating.get(grant.accountId) ?? Promise.resolve()).then(() => this.#rotateOne(grant));
+      this.#rotating.set(grant.accountId, outcome);
+      rotations.push({ accountId: grant.accountId, outcome: await outcome });
+    };
+    await openStaggered(grants, rotate, options, { clock, jitter });
+    return rotations;
   }
 
   async #rotateOne(grant: AccountGrant): Promise<KeyRotation['outcome']> {
     const { accountId, apiKey, secretKey, paperTrading } = grant;
     const session = this.#sessions.get(accountId);
     const former = this.#grants.get(accountId);
-    // What does not work now has nothing to lose by opening anew.
-    if (session?.state() !== 'ready' || former?.paperTrading !== paperTrading) return 'regrant';
+    if (former === undefined) return 'regrant';
     if (former.apiKey === apiKey && former.secretKey === secretKey) return 'rotated';
+    // What does not work now has nothing to lose by opening anew.
+    if (session?.state() !== 'ready' || former.paperTrading !== paperTrading) return 'regrant';
     const verdict = await this.parts.trading.rotate(session, grant);
     if (verdict === 'other account') return 'regrant';
     if (verdict !== 'same account') return verdict;
+    if (this.#grants.get(accountId) !== former) return 'regrant';
     this.#grants.set(accountId, { ...former, apiKey, secretKey });
     return 'rotated';
   }
@@ -156,15 +169,19 @@ export class OwnedAccounts {
     }
   }
 
-  async #start({ grant, session }: Adopted): Promise<void> {
-    const { trading, local, reports, clock } = this.parts;
-    const elsewhere = await this.#toldElsewhere(grant);
-    if (!this.#isGranted(grant)) return;
-    session.start(toldBefore(trading.desk, grant.accountId, elsewhere));
-    const limit = new AbortController();
-    await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
-    limit.abort();
-    reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
+  async #start({ grant, session, sinceMs }: Adopted): Promise<void> {
+    const { trading, local, reports, clock, log } = this.parts;
+    try {
+      const elsewhere = await this.#toldElsewhere(grant);
+      if (!this.#isGranted(grant)) return;
+      session.start(toldBefore(trading.desk, grant.accountId, { heardSince: sinceMs, ...elsewhere }));
+      const limit = new AbortController();
+      await Promise.race([session.tried, clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
+      limit.abort();
+      reports.publish(local.reports().filter(({ accountId }) => accountId === grant.accountId));
+    } catch (cause) {
+      log.error({ accountId: grant.accountId, cause }, 'the trade stream of an account could not be opened');
+    }
   }
 
   #isGranted(grant: AccountGrant): boolean {
@@ -179,7 +196,7 @@ export class OwnedAccounts {
     return within(asked, SHARED_EVENTS_MS, clock).then(
       ([events, since]) => ({
         events,
-        heardSince: since === undefined ? undefined : Math.max(since, clock.now() - HEARD_MS_MAX),
+        ...(since !== undefined && { heardSince: Math.max(since, clock.now() - HEARD_MS_MAX) }),
       }),
       (cause: unknown) => {
         log.warn({ accountId, cause: String(cause) }, 'what other instances told is not known');

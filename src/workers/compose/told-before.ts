@@ -13,7 +13,7 @@ interface UpdateData {
 export interface ToldElsewhere {
   readonly events: readonly OrderEvent[];
   /** Since when somebody listened, wall milliseconds: an account without any event may have missed its first one. */
-  readonly heardSince?: number | undefined;
+  readonly heardSince?: number;
 }
 
 export function toldBefore(

@@ -9,6 +9,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { signToken } from '../../kernel/auth/sign-token.js';
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
+import { GatewayError } from '../../kernel/domain/errors.js';
 import { parseAccountId } from '../../kernel/domain/identifiers.js';
 import { tableDirectory } from '../../kernel/shared-memory/table-directory.js';
 import { WorkerParts, type StartMessage, type WorkerEnvironment } from '../compose/worker.js';
@@ -21,6 +22,8 @@ const ORDER = JSON.stringify({ symbol: 'REHEARSAL', qty: '1', side: 'buy', ...PR
 const DRAIN_MS = 2_000;
 /** The journal wants so much free. */
 const ROOM_MB = 32;
+/** The path of a Unix socket in it is 107 bytes at most. */
+const DIRECTORY_BYTES_MAX = 80;
 
 /** Nothing of it stays. An abort ends it at its next step: whoever is needed stops to rehearse. */
 export async function rehearse(config: GatewayConfig, env: WorkerEnvironment, signal: AbortSignal): Promise<void> {
@@ -28,17 +31,21 @@ export async function rehearse(config: GatewayConfig, env: WorkerEnvironment, si
   const { sharedMemoryDir: base } = config.marketData;
   const place = { base, instanceId: `rehearsal-${process.pid}`, bootPid: process.ppid, sizeMb: ROOM_MB };
   const dir = tableDirectory(place);
-  const broker = new StageBroker(env.clock);
+  if (Buffer.byteLength(dir) > DIRECTORY_BYTES_MAX) throw new GatewayError('SHARED_MEMORY_BROKEN', { directory: dir });
+  const isNeeded = (): boolean => signal.aborted;
+  const secret = randomBytes(32).toString('hex');
+  const broker = new StageBroker(env.clock, secret);
+  let parts: WorkerParts | undefined;
   try {
-    const secret = randomBytes(32).toString('hex');
     const staged = stagedConfig(config, { dir, secret, port: await broker.open() });
-    const parts = await WorkerParts.build(startOf(staged, dir), env);
-    const door = join(dir, 'door');
-    if (!signal.aborted) await parts.open({ path: door });
+    if (isNeeded()) return;
+    parts = await WorkerParts.build(startOf(staged, dir, secret), env);
+    const door = join(dir, 'd');
+    if (!isNeeded()) await parts.open({ path: door });
     const token = await tokenFor(staged, secret, env);
-    for (const body of [ORDER, undefined]) if (!signal.aborted) await ask(door, token, body);
-    await parts.drain(DRAIN_MS);
+    for (const body of [ORDER, undefined]) if (!isNeeded()) await ask(door, token, body);
   } finally {
+    await parts?.drain(DRAIN_MS);
     await broker.close();
     rmSync(dir, { recursive: true, force: true });
   }
@@ -81,10 +88,10 @@ function without<T extends object, K extends keyof T>(whole: T, ...names: readon
   return Object.fromEntries(rest) as Omit<T, K>;
 }
 
-function startOf(config: GatewayConfig, dir: string): StartMessage {
-  const meshDir = join(dir, 'mesh');
+function startOf(config: GatewayConfig, dir: string, secret: string): StartMessage {
+  const meshDir = join(dir, 'm');
   mkdirSync(meshDir);
-  const keys = { apiKey: 'rehearsal', secretKey: 'rehearsal' };
+  const keys = { apiKey: 'rehearsal', secretKey: secret };
   return {
     kind: 'start',
     ...{ slot: 0, slots: [0], meshDir, meshSecret: randomBytes(16).toString('hex'), bootPid: process.pid, config },

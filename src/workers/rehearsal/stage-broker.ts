@@ -13,18 +13,21 @@ const ACKNOWLEDGED: Readonly<Record<string, object>> = {
 
 export class StageBroker {
   readonly #server = createServer((req, res) => this.#answer(req, res));
-  readonly #streams = new WebSocketServer({ server: this.#server });
+  readonly #streams = new WebSocketServer({ server: this.#server, maxPayload: 1 << 16 });
 
-  constructor(private readonly clock: Clock) {}
+  /** @param secret whoever does not show it is no actor of this stage */
+  constructor(
+    private readonly clock: Clock,
+    private readonly secret: string,
+  ) {}
 
   /** @returns its port */
   async open(): Promise<number> {
+    // The server's own errors come here too; `listen` rejects with them.
+    this.#streams.on('error', () => undefined);
     this.#streams.on('connection', (socket) => {
-      socket.on('message', (data: Buffer) => {
-        const { action = '' } = JSON.parse(data.toString()) as { readonly action?: string };
-        const answer = ACKNOWLEDGED[action];
-        if (answer !== undefined) say(socket, answer);
-      });
+      socket.on('error', () => socket.terminate());
+      socket.on('message', (data: Buffer) => this.#hear(socket, data.toString()));
     });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -39,10 +42,22 @@ export class StageBroker {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
+  #hear(socket: WebSocket, text: string): void {
+    const action = /"action":"(\w+)"/.exec(text)?.[1] ?? '';
+    const answer = ACKNOWLEDGED[action];
+    if (answer === undefined || (action !== 'listen' && !text.includes(this.secret))) socket.terminate();
+    else say(socket, answer);
+  }
+
   #answer(req: IncomingMessage, res: ServerResponse): void {
     const chunks: Buffer[] = [];
+    req.on('error', () => res.destroy());
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
+      if (req.headers['apca-api-secret-key'] !== this.secret) {
+        res.destroy();
+        return;
+      }
       const asked = new URL(req.url ?? '/', 'http://stage');
       const body = req.method === 'POST' ? this.#fill(Buffer.concat(chunks)) : read(asked.pathname);
       res.writeHead(200, { 'content-type': 'application/json' });

@@ -33,8 +33,11 @@ export class Turns<T> {
 
   /** Until the signal. */
   async each(intervalMs: number, act: (one: T) => void, clock: Clock, signal: AbortSignal): Promise<void> {
+    let due = clock.monotonicMs();
     for (let at = 0; !signal.aborted; at = (at + 1) % TURNS) {
-      await clock.sleep(intervalMs / TURNS, signal);
+      // By the clock, so that a loop that is late does not add up; one that stood still does not hurry after.
+      due = Math.max(due + intervalMs / TURNS, clock.monotonicMs());
+      await clock.sleep(due - clock.monotonicMs(), signal);
       for (const one of [...(this.#turns[at] ?? [])]) act(one);
     }
   }

@@ -15,8 +15,8 @@ import { aRandom } from '../../support/random.js';
 import { readSteadily, requestsAtRate, steadily, type SteadyRequests } from '../../support/steady-requests.js';
 
 const isLong = process.env['OPITIOS_LONG'] === '1';
-/** `OPITIOS_ROTATIONS=30`, `OPITIOS_MUTATIONS=100` for a part of the long form. */
-const ROTATIONS = Number(process.env['OPITIOS_ROTATIONS'] ?? (isLong ? 100 : 30));
+/** `OPITIOS_ROTATIONS=20`, `OPITIOS_MUTATIONS=100` for a part of the long form. */
+const ROTATIONS = Number(process.env['OPITIOS_ROTATIONS'] ?? (isLong ? 100 : 12));
 const PER_SECOND = isLong ? 200 : 50;
 const ROUNDS = isLong ? 5 : 1;
 const MUTATIONS = Number(process.env['OPITIOS_MUTATIONS'] ?? (isLong ? 500 : 50));
