@@ -106,7 +106,10 @@ export class OwnedAccounts {
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
     const rotate = async (grant: AccountGrant): Promise<void> => {
       // One that outlived its question ends before the next one, which may take it back.
-      const outcome = (this.#rotating.get(grant.accountId) ?? Promise.resolve()).then(() => this.#rotateOne(grant));
+      const before = this.#rotating.get(grant.accountId);
+      const outcome = Promise.resolve(before)
+        .then(() => this.#rotateOne(grant))
+        .catch(() => 'regrant' as const);
       this.#rotating.set(grant.accountId, outcome);
       rotations.push({ accountId: grant.accountId, outcome: await outcome });
     };
