@@ -34,6 +34,9 @@ beforeAll(async () => {
   if (!hasRedis()) return;
   instances = await startInstances(['alpha', 'beta'], {
     accounts: 12,
+    // An account whose minute is spent would look like one that nobody took over.
+    simulator: ['--rate', '100000'],
+    config: { alpaca: { rate_limit_per_minute: 100_000 } },
     redisOf: async (name, redis) => {
       if (name !== 'beta') return {};
       gate ??= await openGate(redis.port);
