@@ -318,7 +318,11 @@ async function throughput(count: number, known: Costs): Promise<Costs> {
 async function accountsCost(accounts: number): Promise<{ readonly cpu: number; readonly mb: number }> {
   const instances = await startInstances(NAMES.slice(0, 1), { accounts, config: { alpaca: LIMITS } });
   try {
-    const quiet = await idle(await doorsOf(instances));
+    const doors = await doorsOf(instances);
+    const isOpen = async (): Promise<boolean> =>
+      (await instances.gateways[0]?.pool())?.accounts.filter(({ state }) => state === 'ready').length === accounts;
+    await eventually(isOpen, 'every account is open', 120_000);
+    const quiet = await idle(doors);
     console.log(
       `${accounts} idle accounts: ${(quiet.cpu / 1_000).toFixed(1)} ms of CPU a second, ${quiet.mb.toFixed(0)} MB`,
     );
