@@ -73,7 +73,13 @@ async function isWhole(): Promise<boolean> {
     ),
   );
   const held = pools.flatMap((pool) => pool?.accounts.filter(({ state }) => state === 'ready') ?? []);
-  const isFair = pools.every((pool) => pool?.leases?.unowned_slots === 0 && pool.leases.members.length === 2);
+  // One that has come back has its share only when the other has let go of it.
+  const isFair = pools.every(
+    (pool) =>
+      pool?.leases?.unowned_slots === 0 &&
+      pool.leases.members.length === 2 &&
+      pool.accounts.some(({ state }) => state === 'ready'),
+  );
   return isFair && held.length === all().named('alpha').accountIds.length;
 }
 
