@@ -1,7 +1,6 @@
 /** An account trades before its stream is heard: what happens to its very first order meanwhile is told when the stream comes. */
 import { afterEach, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { trailOf } from '../support/audit-trail.js';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 import { startSimulatorProcess } from '../support/simulator.js';
 
@@ -30,11 +29,3 @@ test('the fill of a first order that no stream has heard is in the trail when th
     await venue.close();
   }
 }, 120_000);
-
-function trailOf({ dir }: GatewayProcess): string {
-  const names = readdirSync(join(dir, 'data', 'audit'), { recursive: true, withFileTypes: true });
-  return names
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-    .join('');
-}

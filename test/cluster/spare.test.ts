@@ -1,8 +1,9 @@
 /** The spare worker rehearses on a stage of its own: nothing of it is left, and nobody outside has noticed. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { trailOf } from '../support/audit-trail.js';
 import { eventually, startGateway, type GatewayProcess } from '../support/gateway-process.js';
 
 let gateway: GatewayProcess | undefined;
@@ -29,7 +30,7 @@ test('a spare worker rehearses, leaves no trace of it, and then takes over', asy
   expect((await running.simulator.control.ledger({ method: 'POST' })).entries).toEqual([]);
   const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
   expect(metrics).not.toMatch(/^opitios_(?:order_outcomes|order_attempts|account_reads)_total(?:\{.*\})? [1-9]/m);
-  expect(auditOf(running)).not.toContain('rehearsal');
+  expect(trailOf(running)).not.toContain('rehearsal');
   expect((await running.pool()).accounts.map(({ account_id }) => account_id)).toEqual([accountId]);
 
   const pid = await running.signalWorker((await running.pool()).workers[0]?.slot ?? 0, 'SIGKILL');
@@ -37,14 +38,6 @@ test('a spare worker rehearses, leaves no trace of it, and then takes over', asy
   const placed = await running.post(`/accounts/${accountId}/orders/stocks`, order);
   expect([placed.status, (await running.pool()).workers[0]?.pid === pid]).toEqual([201, false]);
 }, 90_000);
-
-function auditOf({ dir }: GatewayProcess): string {
-  const names = readdirSync(join(dir, 'data', 'audit'), { recursive: true, withFileTypes: true });
-  return names
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-    .join('');
-}
 
 test('a spare that is ended in its rehearsal leaves nothing behind either', async () => {
   gateway = await startGateway({

@@ -17,10 +17,11 @@ import type { Account, Execution } from '../venue/account.js';
 import type { Behaviour } from '../venue/behaviour.js';
 import { parseNano, type Nano } from '../venue/decimal.js';
 import { fillPrice } from '../venue/matching.js';
-import { renderOrder, type Order } from '../venue/order.js';
+import type { Order } from '../venue/order.js';
 import type { Venue } from '../venue/venue.js';
 import type { Counters, CounterReport } from './counters.js';
 import type { Ledger, LedgerFilter, LedgerPage } from './ledger.js';
+import { venueOrderOf, type VenueOrder } from './venue-order.js';
 
 /** A request to the control door that makes no sense: names the thing that is missing. */
 export class ControlError extends Error {}
@@ -40,14 +41,6 @@ export interface ControlParts {
   readonly startingCash: Nano;
   readonly cutConnections: () => number;
 }
-
-/** An order as REST shows it, plus what only the venue knows. */
-export type VenueOrder = Record<string, unknown> & {
-  readonly account_id: string;
-  readonly id: string;
-  readonly client_order_id: string;
-  readonly status: string;
-};
 
 /** What JSON can say about `MarketFaults`: lists for its sets, a duration for its deadline. */
 export type MarketFaultChange = Partial<Omit<MarketFaults, 'refusedKeys' | 'mutedFeeds' | 'connectionLimitUntil'>> & {
@@ -147,7 +140,7 @@ export class Control {
       if (filter.accountId !== undefined && order.accountId !== filter.accountId) continue;
       if (filter.clientOrderId !== undefined && order.clientOrderId !== filter.clientOrderId) continue;
       if (filter.status !== undefined && order.status !== filter.status) continue;
-      found.push(truth(order));
+      found.push(venueOrderOf(order));
     }
     return found;
   }
@@ -160,7 +153,7 @@ export class Control {
   }
 
   order(orderId: string): VenueOrder {
-    return truth(this.#order(orderId));
+    return venueOrderOf(this.#order(orderId));
   }
 
   executions(accountId?: string): readonly Execution[] {
@@ -259,7 +252,7 @@ export class Control {
     const size = qty === undefined ? (order.qtyNano === null ? (notional * 1_000_000_000n) / at : left) : amount(qty);
     if (size <= 0n) throw new ControlError(`order ${orderId} has nothing left to fill`);
     venue.executor.fill(order, size, at);
-    return truth(order);
+    return venueOrderOf(order);
   }
 
   reject(orderId: string): VenueOrder {
@@ -309,7 +302,7 @@ export class Control {
   #end(orderId: string, status: 'canceled' | 'expired' | 'rejected'): VenueOrder {
     const order = this.#order(orderId);
     this.#parts.venue.executor.end(order, status);
-    return truth(order);
+    return venueOrderOf(order);
   }
 
   #order(orderId: string): Order {
@@ -335,10 +328,6 @@ export class Control {
 function refill(set: Set<string>, values: readonly string[]): void {
   set.clear();
   for (const value of values) set.add(value);
-}
-
-function truth(order: Order): VenueOrder {
-  return { ...renderOrder(order, false), account_id: order.accountId } as VenueOrder;
 }
 
 function marketPrice(venue: Venue, order: Order): Nano {

@@ -60,12 +60,10 @@ interface Stage {
 /** As the operator has it, but for everything that reaches beyond this process. */
 function stagedConfig(config: GatewayConfig, { dir, secret, port }: Stage): GatewayConfig {
   const [http, ws] = [`http://127.0.0.1:${port}`, `ws://127.0.0.1:${port}/stream`];
-  const endpoints = {
-    ...config.alpaca.endpoints,
-    tradingPaper: http,
-    data: http,
-    streamTradingPaper: ws,
-    streamData: ws,
+  // Every one of them by name: none of the broker's own may be left.
+  const endpoints: GatewayConfig['alpaca']['endpoints'] = {
+    ...{ tradingPaper: http, tradingLive: http, data: http },
+    ...{ streamTradingPaper: ws, streamTradingLive: ws, streamData: ws },
   };
   const account = { accountId: ACCOUNT, apiKey: '', secretKey: '', paperTrading: true };
   return {

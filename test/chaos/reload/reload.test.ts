@@ -3,7 +3,8 @@
  * version: 100 rotations at 200 requests a second, 50 accounts, 500 damaged files.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { trailOf } from '../../support/audit-trail.js';
 import {
   eventually,
   startGateway,
@@ -249,10 +250,7 @@ test('what needs a restart is named, the rest is in force, and the trail tells b
   for (const account of gateway.accountIds)
     expect([account, (await gateway.post(`/accounts/${account}/orders/stocks`, order)).status]).toEqual([account, 422]);
 
-  const dir = `${gateway.dir}/data/audit/primary`;
-  const trail = readdirSync(dir)
-    .map((name) => readFileSync(`${dir}/${name}`, 'utf8'))
-    .join('');
+  const trail = trailOf(gateway);
   expect(trail).toContain('"result":"applied"');
   expect(trail).toContain('"result":"refused"');
 }, 120_000);
