@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { signToken } from '../../src/kernel/auth/sign-token.js';
 import type { Permission } from '../../src/kernel/domain/permissions.js';
 import { startSimulatorProcess, type SimulatorProcess } from './simulator.js';
+import { huntAlive, huntLeft, isCanaryMode, needlesOf } from './canary-mode.js';
 
 export interface GatewayOptions {
   readonly accounts?: number;
@@ -119,6 +120,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const write = (value: object): void =>
     writeFileSync(configFile, JSON.stringify(value, undefined, 2), { mode: 0o600 });
   const whole: Record<string, unknown> = { ...config, trading_accounts: accounts };
+  if (isCanaryMode) whole['log'] = { level: 'trace' };
+  // Before anybody seals or spoils them.
+  const needles = needlesOf(secret, accounts);
   await options.editConfig?.(whole);
   write(whole);
   const startedAt = Date.now();
@@ -168,9 +172,13 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       write(value);
     },
     stop: async () => {
+      const suspect = { pid: primary.pid, adminUrl, dir, output, needles };
+      const hits = isCanaryMode ? [...(await huntAlive(suspect))] : [];
       await stopProcess(primary);
       await closeVenue();
+      if (isCanaryMode) hits.push(...huntLeft(suspect));
       rmSync(dir, { recursive: true, force: true });
+      if (hits.length > 0) throw new TypeError(`secrets were found: ${hits.slice(0, 10).join('; ')}`);
     },
   };
 }
