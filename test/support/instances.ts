@@ -120,7 +120,9 @@ export async function startInstances(names: readonly string[], options: Instance
     },
     replace: (name, restarted) => {
       const gateway = named(name);
-      running.push({
+      // In its place: both have one directory, and the stop of the one that is gone would take it from the other.
+      const at = running.findIndex((one) => one.gateway === gateway);
+      running.splice(at, 1, {
         name,
         gateway: {
           ...gateway,
