@@ -2,7 +2,12 @@
 import { parseArgs } from 'node:util';
 import { configFileFrom, readEnvironment } from '../kernel/config/environment.js';
 import { GatewayError } from '../kernel/domain/errors.js';
-import { startPrimary, type RunningPrimary } from './start.js';
+import { EarlyWorkers } from './early-workers.js';
+import type { RunningPrimary } from './start.js';
+
+// Before the rest is loaded: that takes as long as their own loading.
+const workers = new EarlyWorkers();
+const { startPrimary } = await import('./start.js');
 
 const { values } = parseArgs({
   options: { config: { type: 'string' }, 'end-with-parent': { type: 'boolean' } },
@@ -13,7 +18,7 @@ if (values['end-with-parent'] === true) process.on('disconnect', () => process.e
 const option = typeof values.config === 'string' ? values.config : undefined;
 
 try {
-  const primary = await startPrimary(configFileFrom(option, readEnvironment()));
+  const primary = await startPrimary(configFileFrom(option, readEnvironment()), workers);
   obey(primary);
   const { port, adminPort } = await primary.ready;
   primary.log.info({ port, adminPort }, 'ready');

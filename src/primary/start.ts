@@ -23,7 +23,7 @@ import { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import { AssignmentTable } from './assignment.js';
 import { watchConfig } from './config-watch.js';
 import { AdminServer } from './control-plane/admin-server.js';
-import { Forker } from './fork.js';
+import type { EarlyWorkers } from './early-workers.js';
 import { Gateway } from './gateway.js';
 import { Grants } from './grants.js';
 import { lockInstance } from './instance-lock.js';
@@ -35,7 +35,6 @@ import { AlertWatch } from './notifications/watch.js';
 import { partition } from './partition.js';
 import { Reloader } from './reload.js';
 import { Supervisor } from './supervisor.js';
-import { WorkerProcess } from './worker-process.js';
 
 const CHECKPOINT_INTERVAL_MS = 10_000;
 
@@ -50,12 +49,12 @@ export interface RunningPrimary {
 }
 
 /** @throws GatewayError CONFIG_INVALID, SECRET_INVALID, INSTANCE_LOCKED, JOURNAL_BROKEN, PORT_IN_USE */
-export async function startPrimary(configFile: string): Promise<RunningPrimary> {
+export async function startPrimary(configFile: string, workers: EarlyWorkers): Promise<RunningPrimary> {
   const load = (): Promise<GatewayConfig> => loadConfig(configFile, readEnvironment());
   const grants = await Grants.open(await load());
   const closers: (() => unknown)[] = [];
   try {
-    return await assemble({ load, grants, closers });
+    return await assemble({ load, grants, closers, workers });
   } catch (cause) {
     for (const close of closers.reverse()) await close();
     throw cause;
@@ -66,9 +65,10 @@ interface Assembly {
   readonly load: () => Promise<GatewayConfig>;
   readonly grants: Grants;
   readonly closers: (() => unknown)[];
+  readonly workers: EarlyWorkers;
 }
 
-async function assemble({ load, grants, closers }: Assembly): Promise<RunningPrimary> {
+async function assemble({ load, grants, closers, workers }: Assembly): Promise<RunningPrimary> {
   const { config } = grants;
   const clock = new SystemClock();
   const log = createLog({ level: config.log.level, fields: { role: 'primary' } });
@@ -97,7 +97,9 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
   const board = new AlertBoard(clock);
   const gateway = new Gateway({ table, audit, metrics, meter, clock, log, board, leases: shared?.leases }, reloader);
   late.gateway = gateway;
-  const supervisor = buildSupervisor({ gateway, table, meshDir, socket, clock, log, meter, leases: shared?.leases });
+  const supervisor = buildSupervisor({
+    ...{ gateway, table, meshDir, socket, workers, clock, log, meter, leases: shared?.leases },
+  });
   gateway.supervise(supervisor);
   placeAccounts(table, grants.accountIds().filter(isHere), supervisor.slots().slice(0, config.cluster.workers));
   const admin = new AdminServer({
@@ -123,7 +125,7 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
     watchConfig({ files: () => reloader.grants.files(), clock, log, changed: () => reloader.reload('file watch') }),
   );
   const begin = (): Promise<void> => shared?.start(socket.port) ?? Promise.resolve();
-  const life = live({ supervisor, socket, closers, begin, leave: () => shared?.leases.leave() });
+  const life = live({ supervisor, workers, socket, closers, begin, leave: () => shared?.leases.leave() });
   const ready = life.ready.then(() => ({ port: socket.port, adminPort }));
   ready.catch(() => undefined);
   return { ready, gateway, log, stop: life.stop, rollingRestart: () => supervisor.rollingRestart() };
@@ -132,18 +134,20 @@ async function assemble({ load, grants, closers }: Assembly): Promise<RunningPri
 /** The start to its end, and the end. */
 function live(parts: {
   readonly supervisor: Supervisor;
+  readonly workers: EarlyWorkers;
   readonly socket: ListeningSocket;
   readonly closers: (() => unknown)[];
   readonly begin: () => Promise<void>;
   readonly leave: () => Promise<void> | undefined;
 }): { readonly ready: Promise<void>; readonly stop: () => Promise<void> } {
-  const { supervisor, socket, closers, begin, leave } = parts;
+  const { supervisor, workers, socket, closers, begin, leave } = parts;
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     if (stopping !== undefined) supervisor.killAll();
+    workers.dismiss();
     // First of all: whoever connects now would wait for nobody.
     socket.close();
     // Other instances take over while the workers here still answer, and send on what is not theirs any more.
@@ -154,7 +158,10 @@ function live(parts: {
   };
   const ready = supervisor
     .start()
-    .then(begin)
+    .then(() => {
+      workers.dismiss();
+      return begin();
+    })
     .catch(async (cause: unknown) => {
       supervisor.killAll();
       await stop();
@@ -175,21 +182,20 @@ function buildSupervisor(parts: {
   readonly table: AssignmentTable;
   readonly meshDir: string;
   readonly socket: ListeningSocket;
+  readonly workers: EarlyWorkers;
   readonly clock: SystemClock;
   readonly log: LeveledLog;
   readonly meter: PromMeter;
   readonly leases: InstanceLeases | undefined;
 }): Supervisor {
-  const { gateway, table, meshDir, socket, clock, log, meter, leases } = parts;
+  const { gateway, table, meshDir, socket, workers, clock, log, meter, leases } = parts;
   const mark = (grants: readonly AccountGrant[]): readonly AccountGrant[] => leases?.mark(grants) ?? grants;
   const { config } = gateway.reloader.grants;
-  const entry = new URL('../workers/main.js', import.meta.url).pathname;
-  const forker = new Forker({ entry, environment: {} });
-  if (!forker.diesWithPrimary) log.warn({}, 'setpriv is missing: workers end with the channel, not with the primary');
+  if (!workers.diesWithPrimary) log.warn({}, 'setpriv is missing: workers end with the channel, not with the primary');
   const meshSecret = randomBytes(32).toString('hex');
   const supervisor: Supervisor = new Supervisor(
     {
-      fork: (events) => new WorkerProcess(forker.fork(), clock, events),
+      fork: (events) => workers.fork(events),
       table,
       startMessage: async (slot) => ({
         kind: 'start',
