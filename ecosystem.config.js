@@ -44,6 +44,8 @@ export const apps = [
     min_uptime: 10_000,
     watch: false,
 
+    // The gateway has its own metrics; PM2's agent inside it would only make its start longer.
+    pmx: false,
     merge_logs: true,
     out_file: `${root}data/log/opitios.log`,
     error_file: `${root}data/log/opitios-error.log`,

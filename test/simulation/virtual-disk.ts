@@ -1,7 +1,7 @@
 /** A disk that keeps what was synced and loses the rest: of a commit under way at the crash, all or nothing is there. */
 import { GatewayError } from '../../src/kernel/domain/errors.js';
 import type { AuditEntry, AuditLog, AuditQuery, AuditRecord } from '../../src/kernel/audit/audit-log.js';
-import type { Store, StoreWrite } from '../../src/kernel/journal/store.js';
+import type { KeyBounds, Store, StoreWrite } from '../../src/kernel/journal/store.js';
 import type { SeededRandom } from './seeded-random.js';
 import type { VirtualTime } from './virtual-time.js';
 
@@ -59,6 +59,12 @@ export class VirtualStore implements Store {
   range(prefix: string): Iterable<{ readonly key: string; readonly value: Uint8Array }> {
     const found = [...this.platter.data].filter(([key]) => key.startsWith(prefix));
     return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }));
+  }
+
+  bounds(prefix: string): KeyBounds | undefined {
+    const keys = [...this.range(prefix)].map(({ key }) => key);
+    const [first, last] = [keys[0], keys.at(-1)];
+    return first === undefined || last === undefined ? undefined : { first, last };
   }
 
   commit(writes: readonly StoreWrite[]): Promise<void> {

@@ -5,7 +5,7 @@ import type { OrdersConfig, RiskRules } from '../../src/kernel/config/gateway-co
 import { GatewayError } from '../../src/kernel/domain/errors.js';
 import type { AccountId } from '../../src/kernel/domain/identifiers.js';
 import { SlotJournal } from '../../src/kernel/journal/slot-journal.js';
-import type { Store, StoreWrite } from '../../src/kernel/journal/store.js';
+import type { KeyBounds, Store, StoreWrite } from '../../src/kernel/journal/store.js';
 import { silentLog } from '../../src/kernel/runtime/log.js';
 import { silentMeter } from '../../src/kernel/runtime/meter.js';
 import type {
@@ -34,6 +34,12 @@ export class MemoryStore implements Store {
   range(prefix: string): Iterable<{ readonly key: string; readonly value: Uint8Array }> {
     const found = [...this.data].filter(([key]) => key.startsWith(prefix));
     return found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value }));
+  }
+
+  bounds(prefix: string): KeyBounds | undefined {
+    const keys = [...this.range(prefix)].map(({ key }) => key);
+    const [first, last] = [keys[0], keys.at(-1)];
+    return first === undefined || last === undefined ? undefined : { first, last };
   }
 
   commit(writes: readonly StoreWrite[]): Promise<void> {

@@ -33,7 +33,7 @@ export class AccountJournal {
 
   /** Marks this epoch as the account's newest: an older owner finds out when it asks. */
   async begin(now: number): Promise<void> {
-    await this.#commit([this.#put('h', { epoch: this.epoch, at: now }), this.#ring.rangesWrite()]);
+    await this.#commit([this.#put('h', { epoch: this.epoch, at: now }), ...this.#ring.adoptionWrites()]);
   }
 
   intent(clientOrderId: string): IntentRecord | undefined {

@@ -23,6 +23,8 @@ const EPOCHS_REMEMBERED = 64;
 export class EventRing {
   readonly #ranges: EpochRange[];
   readonly #prefix: string;
+  /** Of epochs that are remembered no longer: nobody would ever take them away. */
+  readonly #left: readonly EpochRange[];
   #held: number;
   #settled: number;
 
@@ -36,15 +38,18 @@ export class EventRing {
     this.#prefix = `${accountId}/e/`;
     this.#ranges = this.#load();
     if (this.#ranges.at(-1)?.epoch !== epoch) this.#ranges.push({ epoch, first: 1, last: 0 });
-    this.#ranges.splice(0, this.#ranges.length - EPOCHS_REMEMBERED);
+    this.#left = this.#ranges.splice(0, this.#ranges.length - EPOCHS_REMEMBERED);
     this.#settled = this.#current().last;
     this.#held = this.#ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
   }
 
   /** To be committed when the account is adopted: ranges of epochs whose events are all gone would be lost otherwise. */
-  rangesWrite(): StoreWrite {
+  adoptionWrites(): readonly StoreWrite[] {
     const key = `${this.accountId}/r`;
-    return { key, value: encodeRecord(key, this.#ranges) };
+    const writes: StoreWrite[] = [{ key, value: encodeRecord(key, this.#ranges) }];
+    for (const { epoch, first, last } of this.#left)
+      for (let seq = first; seq <= last; seq += 1) writes.push({ key: this.#keyOf(epoch, seq) });
+    return writes;
   }
 
   /**
@@ -124,17 +129,26 @@ export class EventRing {
     return `${this.#prefix}${String(epoch).padStart(16, '0')}/${String(seq).padStart(12, '0')}`;
   }
 
-  /** What was remembered at the last adoption, widened by the events that are there. */
+  /**
+   * What was remembered at the last adoption, moved on by what has happened since: the last remembered epoch grew, and the
+   * oldest events made room. The events in between are not read: an account that changes hands waits for this.
+   */
   #load(): EpochRange[] {
     const key = `${this.accountId}/r`;
     const bytes = this.store.get(key);
     const remembered = bytes === undefined ? [] : (decodeRecord(key, bytes) as EpochRange[]);
-    const ranges = new Map(remembered.map(({ epoch, last }) => [epoch, { epoch, first: last + 1, last }]));
-    for (const entry of this.store.range(this.#prefix)) {
-      const { epoch, seq } = decodeRecord(entry.key, entry.value) as OrderEvent;
-      const range = ranges.get(epoch) ?? { epoch, first: seq, last: seq };
-      ranges.set(epoch, { epoch, first: Math.min(range.first, seq), last: Math.max(range.last, seq) });
-    }
-    return [...ranges.values()].sort((a, b) => a.epoch - b.epoch);
+    const bounds = this.store.bounds(this.#prefix);
+    if (bounds === undefined) return remembered.map(({ epoch, last }) => ({ epoch, first: last + 1, last }));
+    const [oldest, newest] = [this.#placeOf(bounds.first), this.#placeOf(bounds.last)];
+    return remembered.map(({ epoch, first, last }) => {
+      const end = epoch === newest.epoch ? Math.max(last, newest.seq) : last;
+      if (epoch > oldest.epoch) return { epoch, first, last: end };
+      return { epoch, first: epoch === oldest.epoch ? oldest.seq : end + 1, last: end };
+    });
+  }
+
+  #placeOf(key: string): EventPosition {
+    const [epoch, seq] = key.slice(this.#prefix.length).split('/');
+    return { epoch: Number(epoch), seq: Number(seq) };
   }
 }

@@ -7,7 +7,7 @@ import { mkdirSync, statfsSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { GatewayError } from '../domain/errors.js';
 import type { Clock } from '../runtime/clock.js';
-import type { Store, StoreWrite } from './store.js';
+import type { KeyBounds, Store, StoreWrite } from './store.js';
 
 export interface LmdbStoreOptions {
   readonly dir: string;
@@ -53,11 +53,19 @@ export class LmdbStore implements Store {
   }
 
   range(prefix: string): Iterable<{ readonly key: string; readonly value: Uint8Array }> {
-    // '0' follows '/' in every encoding: the end of the prefix's range.
-    const end = `${prefix.slice(0, -1)}0`;
+    const end = endOf(prefix);
     return this.#reading(prefix, () =>
       [...this.#db.getRange({ start: prefix, end })].map(({ key, value }) => ({ key, value: Uint8Array.from(value) })),
     );
+  }
+
+  bounds(prefix: string): KeyBounds | undefined {
+    const end = endOf(prefix);
+    return this.#reading(prefix, () => {
+      const [first] = this.#db.getKeys({ start: prefix, end, limit: 1 });
+      const [last] = this.#db.getKeys({ start: end, end: prefix, reverse: true, limit: 1 });
+      return first === undefined || last === undefined ? undefined : { first, last };
+    });
   }
 
   async commit(writes: readonly StoreWrite[]): Promise<void> {
@@ -120,6 +128,11 @@ export class LmdbStore implements Store {
       throw new GatewayError('JOURNAL_BROKEN', { key }, { cause });
     }
   }
+}
+
+/** '0' follows '/' in every encoding: the end of the prefix's range. */
+function endOf(prefix: string): string {
+  return `${prefix.slice(0, -1)}0`;
 }
 
 /** lmdb's own error only points to the system's, in a promise that it rejects in the same turn. */

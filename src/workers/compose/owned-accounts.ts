@@ -72,7 +72,6 @@ export class OwnedAccounts {
       this.parts.fence.grant(grant);
     }
     if (master !== undefined) marketData.becomeHub(trading.upstreams(master));
-    const warm = trading.warm(mine);
     const adopted: Adopted[] = [];
     const adopt = async (grant: AccountGrant): Promise<void> => {
       const session = await this.#adopt(grant);
@@ -80,6 +79,7 @@ export class OwnedAccounts {
     };
     await openStaggered(mine, adopt, { concurrency: ADOPTED_AT_ONCE, staggerMs: 0 }, { clock, jitter });
     await onAdopted?.();
+    const warm = trading.warm(mine);
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
     await openStaggered(adopted, (one) => this.#start(one), options, { clock, jitter });
     await warm;

@@ -144,7 +144,7 @@ export class WorkerParts {
    * @param socket bound by the primary, shared with the other workers
    */
   async open(socket: unknown): Promise<void> {
-    const { owned, http } = this.built;
+    const { owned, http, marketData } = this.built;
     await owned.open(this.start.grants, async () => {
       // `listen(undefined)` would take any port. The socket is closed when the gateway stops.
       if (socket === undefined) throw new GatewayError('CALL_CANCELED', {}, { message: 'the gateway is stopping' });
@@ -152,6 +152,7 @@ export class WorkerParts {
         http.server.once('error', reject);
         http.server.listen(socket, () => resolve());
       });
+      marketData.beginThreads();
     });
   }
 

@@ -18,6 +18,8 @@ export interface RunOptions {
 
 export interface Batch {
   readonly threads: number;
+  /** Starts the threads. A task before that starts them too, and waits. */
+  begin(): void;
   /** Buffers inside the task are given away. @throws GatewayError QUEUE_FULL, CALL_CANCELED */
   run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>>;
   close(): Promise<void>;
@@ -44,6 +46,10 @@ export class InlineBatch implements Batch {
 
   constructor(private readonly runInline: RunTask) {}
 
+  begin(): void {
+    // Nothing to start.
+  }
+
   // eslint-disable-next-line @typescript-eslint/require-await -- a throw must become a rejection, as from a thread
   async run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>> {
     if (options.signal?.aborted === true) throw new GatewayError('CALL_CANCELED');
@@ -61,7 +67,7 @@ interface Waiter {
 
 export class PooledBatch implements Batch {
   readonly threads: number;
-  readonly #pool: Piscina;
+  #pool: Piscina | undefined;
   readonly #inline: InlineBatch;
   readonly #queue = new Set<Waiter>();
   #running = 0;
@@ -72,17 +78,10 @@ export class PooledBatch implements Batch {
   ) {
     this.threads = options.threads;
     this.#inline = new InlineBatch(runInline);
-    this.#pool = new Piscina({
-      filename: options.entry,
-      name: 'work',
-      // All of them from the start and for good: a thread started under load would come too late.
-      minThreads: options.threads,
-      maxThreads: options.threads,
-      idleTimeout: Infinity,
-      // Our own queue stands in front; this one holds only what waits for threads that are still starting.
-      maxQueue: options.threads,
-      recordTiming: false,
-    });
+  }
+
+  begin(): void {
+    this.#begun();
   }
 
   async run<T extends Task>(task: T, options: RunOptions): Promise<ResultOf<T>> {
@@ -98,12 +97,28 @@ export class PooledBatch implements Batch {
     const beganAt = this.#now();
     this.#observe('wait', beganAt - askedAt);
     try {
-      const running: Promise<unknown> = this.#pool.run(task, { transferList: transfersOf(task) });
+      const running: Promise<unknown> = this.#begun().run(task, { transferList: transfersOf(task) });
       return (await running) as ResultOf<T>;
     } finally {
       this.#observe('run', this.#now() - beganAt);
       this.#giveTurn();
     }
+  }
+
+  #begun(): Piscina {
+    const { threads, entry } = this.options;
+    this.#pool ??= new Piscina({
+      filename: entry,
+      name: 'work',
+      // All of them at once and for good: a thread started under load would come too late.
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Infinity,
+      // Our own queue stands in front; this one holds only what waits for threads that are still starting.
+      maxQueue: threads,
+      recordTiming: false,
+    });
+    return this.#pool;
   }
 
   #now(): number {
@@ -115,7 +130,7 @@ export class PooledBatch implements Batch {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#pool?.destroy();
   }
 
   #takeTurn(signal: AbortSignal | undefined): Promise<void> {

@@ -171,6 +171,11 @@ export class MarketData {
     return this.#hub?.servedBy();
   }
 
+  /** Not while the accounts wait for their door: threads load their modules on the same processors. */
+  beginThreads(): void {
+    this.#batch.begin();
+  }
+
   /** Threads at work, for `/pool`. */
   threads(): number {
     return this.#batch.threads;

@@ -119,6 +119,17 @@ test('every single flipped bit of a record is found', async () => {
   await store.close();
 });
 
+test('the bounds of a prefix are its own first and last key, and nothing of its neighbours', async () => {
+  const store = new LmdbStore({ dir: join(dataDir, 'bounds'), readOnly: false, freeBytesMin: 0 }, clock);
+  const value = Uint8Array.of(1);
+  await store.commit(['a/e/2', 'a/e', 'a/f/1', 'a/e/1', 'a/e0', 'a/e/3', 'a/d/9'].map((key) => ({ key, value })));
+
+  expect(store.bounds('a/e/')).toEqual({ first: 'a/e/1', last: 'a/e/3' });
+  expect(store.bounds('a/d/')).toEqual({ first: 'a/d/9', last: 'a/d/9' });
+  expect(store.bounds('a/g/')).toBeUndefined();
+  await store.close();
+});
+
 const canTrace = spawnSync('strace', ['-V']).status === 0;
 
 /** The built program: a trace of jest itself would drown in its own writes. */
