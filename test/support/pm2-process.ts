@@ -11,7 +11,11 @@ export class Pm2 {
   /** Its own files: pids, logs, what it has dumped. */
   readonly home = mkdtempSync(join(tmpdir(), 'opitios-pm2-'));
 
-  constructor(private readonly configFile: string) {}
+  constructor(
+    private readonly configFile: string,
+    /** Of its daemon too. */
+    private readonly environment: Readonly<Record<string, string>> = {},
+  ) {}
 
   /** Returns when the primary has said that it is ready. */
   async start(): Promise<void> {
@@ -26,7 +30,7 @@ export class Pm2 {
   async run(...args: readonly string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/pm2/bin/pm2'), ...args], {
       cwd: root,
-      env: { ...process.env, PM2_HOME: this.home, OPITIOS_CONFIG: this.configFile },
+      env: { ...process.env, ...this.environment, PM2_HOME: this.home, OPITIOS_CONFIG: this.configFile },
     });
     return stdout;
   }

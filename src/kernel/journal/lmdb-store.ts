@@ -63,7 +63,7 @@ export class LmdbStore implements Store {
     const end = endOf(prefix);
     return this.#reading(prefix, () => {
       const [first] = this.#db.getKeys({ start: prefix, end, limit: 1 });
-      const [last] = this.#db.getKeys({ start: end, end: prefix, reverse: true, limit: 1 });
+      const [last] = this.#db.getKeys({ start: end, exclusiveStart: true, end: prefix, reverse: true, limit: 1 });
       return first === undefined || last === undefined ? undefined : { first, last };
     });
   }

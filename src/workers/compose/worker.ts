@@ -152,8 +152,8 @@ export class WorkerParts {
         http.server.once('error', reject);
         http.server.listen(socket, () => resolve());
       });
-      marketData.beginThreads();
     });
+    marketData.beginThreads();
   }
 
   async handle(message: Exclude<PrimaryMessage, { readonly kind: 'start' | 'rehearse' }>): Promise<void> {

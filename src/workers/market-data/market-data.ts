@@ -171,7 +171,7 @@ export class MarketData {
     return this.#hub?.servedBy();
   }
 
-  /** Not while the accounts wait for their door: threads load their modules on the same processors. */
+  /** Not while the accounts are opened: threads load their modules on the same processors. */
   beginThreads(): void {
     this.#batch.begin();
   }
