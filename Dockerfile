@@ -10,6 +10,7 @@ COPY package.json package-lock.json ./
 COPY scripts/build.mjs scripts/
 RUN node --input-type=module --eval "(await import('/build/scripts/build.mjs')).installIfNeeded()"
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/bundle.mjs scripts/
 COPY src src
 RUN node scripts/build.mjs
 

@@ -7,7 +7,7 @@ import { build, installIfNeeded, root } from './build.mjs';
 
 export async function buildBenches() {
   installIfNeeded();
-  build();
+  await build();
   const { transformFileSync } = await import('@swc/core');
   for (const folder of ['bench', 'test/support']) {
     for (const name of readdirSync(join(root, folder))) {

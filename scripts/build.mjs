@@ -1,7 +1,7 @@
 // Compiles src to dist. Installs first when node_modules is missing or older than the lock file, so that a fresh
 // clone needs one command.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -27,16 +27,21 @@ export function installIfNeeded() {
   writeFileSync(marker, lock);
 }
 
-export function build() {
+export async function build() {
+  // Names of chunks change with what is in them.
+  rmSync(join(root, 'dist/chunks'), { recursive: true, force: true });
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json']);
   // Files that are data, not code, go beside the compiled module that reads them.
   for (const assets of ['src/workers/http/assets', 'src/primary/control-plane/assets']) {
     if (existsSync(join(root, assets)))
       cpSync(join(root, assets), join(root, assets.replace('src', 'dist')), { recursive: true });
   }
+  // Not before the packages are installed.
+  const { bundle } = await import('./bundle.mjs');
+  await bundle(root);
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   installIfNeeded();
-  build();
+  await build();
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { build, installIfNeeded, root } from './build.mjs';
 
 installIfNeeded();
-build();
+await build();
 const words = process.argv.slice(2);
 const jest = [
   '--experimental-vm-modules',

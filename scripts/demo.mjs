@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { build, installIfNeeded, root } from './build.mjs';
 
 installIfNeeded();
-build();
+await build();
 // In this process, so that a signal reaches the demo whoever sends it.
 process.argv.splice(1, 1, join(root, 'dist/cli/main.js'), 'demo');
 await import(join(root, 'dist/cli/main.js'));

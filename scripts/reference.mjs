@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { build, installIfNeeded, root } from './build.mjs';
 
 installIfNeeded();
-build();
+await build();
 const { settingsDocument } = await import(join(root, 'dist/kernel/config/settings-table.js'));
 const { metricsDocument } = await import(join(root, 'dist/kernel/telemetry/metrics-document.js'));
 const { METRICS } = await import(join(root, 'dist/kernel/telemetry/catalogue.js'));

@@ -22,7 +22,7 @@ const totals = { passed: 0, failed: 0, skipped: [] };
 
 installIfNeeded();
 installTestPrograms();
-build();
+await build();
 if (asked.length === 0) await runCheck();
 for (const [index, group] of GROUPS.entries()) runGroup(index, group);
 rmSync(results, { recursive: true, force: true });

@@ -101,8 +101,15 @@ test('batch work in a thread is a child of its request, and what the caller does
 }, 90_000);
 
 test('without a collector nothing of the OpenTelemetry SDK is loaded', async () => {
-  gateway = await startGateway({ accounts: 2, environment: { NODE_DEBUG: 'esm,module' } });
-  const loaded = gateway.output();
-  expect(loaded).toContain('prom-client');
-  expect(loaded).not.toContain('@opentelemetry/sdk');
+  const environment = { NODE_DEBUG: 'esm,module' };
+  // The bundle that holds the SDK is named after the module that asks for it.
+  const bundle = /chunks\/otel-tracer-/;
+  receiver = await startTraceReceiver();
+  gateway = await startGateway({ environment, config: { telemetry: { otlp_endpoint: receiver.endpoint } } });
+  expect(gateway.output()).toMatch(bundle);
+  await gateway.stop();
+
+  gateway = await startGateway({ accounts: 2, environment });
+  expect(gateway.output()).toContain('workers/main.js');
+  expect(gateway.output()).not.toMatch(bundle);
 }, 90_000);
