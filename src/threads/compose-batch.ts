@@ -17,7 +17,7 @@ export function composeBatch(task: ComposeTask, table: QuoteTable): ComposedResu
   if (missing.length > 0) return { kind: 'composed', missing };
 
   parts.push(Buffer.from(`],"count":${String(task.symbols.length)}}`));
-  return { kind: 'composed', missing, body: joined(parts) };
+  return { kind: 'composed', missing, body: joined(parts, task.room) };
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -46,10 +46,11 @@ function errorEntry(symbol: string, code: string, detail: string): Buffer {
   return Buffer.from(JSON.stringify({ symbol, error: { code, detail } }));
 }
 
-/** One buffer with memory of its own, so that it can be transferred. */
-export function joined(parts: readonly Buffer[]): Buffer {
+/** One buffer with memory of its own, so that it can be transferred; in `room` where it fits there. */
+export function joined(parts: readonly Buffer[], room?: Uint8Array): Buffer {
   const total = parts.reduce((sum, part) => sum + part.length, 0);
-  const body = Buffer.from(new ArrayBuffer(total));
+  const memory = room !== undefined && room.byteLength >= total ? room.buffer : new ArrayBuffer(total);
+  const body = Buffer.from(memory, 0, total);
   let at = 0;
   for (const part of parts) {
     body.set(part, at);

@@ -29,6 +29,8 @@ export interface ComposeTask {
   /** Wall clock of the asker: threads have no clock. */
   readonly now: number;
   readonly maxAgeMs: number;
+  /** Memory of an earlier answer, to be filled again where it is large enough. */
+  readonly room?: Uint8Array;
   /** The second pass: whatever is still missing gets an error entry, whatever is old is said to be stale. */
   readonly isFinal: boolean;
 }

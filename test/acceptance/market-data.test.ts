@@ -84,6 +84,25 @@ test('a hundred identical cold requests over all workers are one call at the bro
   expect(calls.filter((entry) => JSON.stringify(entry).includes(symbol))).toHaveLength(1);
 });
 
+test('batches that overlap each hold their own symbols, whatever was answered before them', async () => {
+  const symbols = (await json<{ symbol: string }[]>('/assets')).map((one) => one.symbol).slice(0, 600);
+  const authorization = `Bearer ${await gateway.token()}`;
+  const asked = async (turn: number): Promise<void> => {
+    // Long and short in turn, each rotated to a place of its own.
+    const length = 60 + ((turn * 97) % 540);
+    const wanted = [...symbols.slice(turn), ...symbols.slice(0, turn)].slice(0, length);
+    const response = await fetch(`${gateway.url}/api/v1/stocks/quotes`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: JSON.stringify({ symbols: wanted }),
+    });
+    const { quotes } = (await response.json()) as { quotes: Quote[] };
+    expect(quotes.map(({ symbol }) => symbol)).toEqual(wanted);
+  };
+  for (let turn = 0; turn < 200; turn += 20)
+    await Promise.all(Array.from({ length: 20 }, (_, index) => asked(turn + index)));
+});
+
 test('a malformed symbol in a batch of 500 costs only its own entry', async () => {
   const symbols = (await json<{ symbol: string }[]>('/assets')).map((one) => one.symbol).slice(0, 499);
   symbols.splice(250, 0, 'BAD!');

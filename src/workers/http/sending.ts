@@ -60,6 +60,8 @@ export class AnswerSender implements Sender {
       return;
     }
     if (reply.headers['cache-control'] === undefined) headers.push('Cache-Control', 'no-store');
+    // Not 'close': of a connection that ended the kernel may be sending still.
+    if (reply.sent !== undefined) exchange.res.once('finish', reply.sent);
     this.#write(exchange, reply.status, headers, reply.body);
   }
 

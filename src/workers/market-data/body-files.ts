@@ -1,15 +1,18 @@
 /**
  * Bodies too long for a mesh frame lie as files beside the shared table, in memory where that is tmpfs. The hub writes
- * a body once under its ETag; readers in any worker read it whole. Bounded: the oldest file leaves. A file that left
- * before it was read is asked for again.
+ * a body once under its ETag; readers in any worker read it whole, once: what has this name has these bytes. Bounded: the
+ * oldest file leaves, and the longest unread bytes are forgotten. A file that left before it was read is asked for again.
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const FILES_MAX = 16;
+const KEPT_BYTES_MAX = 32 << 20;
 
 export class BodyFiles {
   readonly #written = new Map<string, Promise<void>>();
+  readonly #kept = new Map<string, Uint8Array>();
+  #keptBytes = 0;
 
   constructor(private readonly directory: string) {}
 
@@ -28,10 +31,23 @@ export class BodyFiles {
   /** undefined when it is no longer there. */
   async read(name: string): Promise<Uint8Array | undefined> {
     if (!/^body-[\w.-]+$/.test(name)) return undefined;
+    const kept = this.#kept.get(name);
     try {
-      return await readFile(join(this.directory, name));
+      const body = kept ?? (await readFile(join(this.directory, name)));
+      this.#keep(name, body);
+      return body;
     } catch {
       return undefined;
+    }
+  }
+
+  #keep(name: string, body: Uint8Array): void {
+    if (!this.#kept.delete(name)) this.#keptBytes += body.byteLength;
+    this.#kept.set(name, body);
+    for (const [oldest, { byteLength }] of this.#kept) {
+      if (this.#keptBytes <= KEPT_BYTES_MAX) return;
+      this.#kept.delete(oldest);
+      this.#keptBytes -= byteLength;
     }
   }
 

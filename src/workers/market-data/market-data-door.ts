@@ -55,6 +55,8 @@ export type MarketDataAnswer =
       readonly body: Uint8Array;
       readonly upstreamMs?: number;
       readonly meshMs?: number;
+      /** Called when the kernel has all of `body`, if it ever has: its memory is used again then. */
+      readonly sent?: () => void;
     }
   | { readonly kind: 'problem'; readonly problem: Problem };
 

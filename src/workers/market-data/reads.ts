@@ -126,7 +126,7 @@ export class MarketDataReads implements MarketDataDoor {
       return symbol ?? text;
     });
     const first = await this.#compose(kind, feed, { symbols, states, isFinal: false }, call);
-    if (first.body !== undefined) return answerWith(first.body);
+    if (first.body !== undefined) return this.#composed(first.body);
 
     const wanted = new Set(first.missing.map((index) => symbols[index] ?? ''));
     const fetched = await this.#fetch(kind, feed, [...wanted], call);
@@ -136,7 +136,11 @@ export class MarketDataReads implements MarketDataDoor {
       { symbols, ...settle(symbols, states, wanted, fetched), isFinal: true },
       call,
     );
-    return answerWith(second.body ?? new Uint8Array(), fetched.meshMs);
+    return this.#composed(second.body ?? new Uint8Array(), fetched.meshMs);
+  }
+
+  #composed(body: Uint8Array, meshMs?: number): MarketDataAnswer {
+    return { ...answerWith(body, meshMs), sent: () => this.parts.batch.giveBack(body) };
   }
 
   #compose(
@@ -286,6 +290,6 @@ function refuse(problem: Problem): { readonly kind: 'problem'; readonly problem:
   return { kind: 'problem', problem };
 }
 
-function answerWith(body: Uint8Array, meshMs?: number): MarketDataAnswer {
+function answerWith(body: Uint8Array, meshMs?: number): Extract<MarketDataAnswer, { readonly kind: 'answer' }> {
   return { kind: 'answer', status: 200, headers: HEADERS, body, ...(meshMs !== undefined && { meshMs }) };
 }

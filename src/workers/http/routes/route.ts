@@ -108,6 +108,8 @@ export type Reply =
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Uint8Array;
       readonly page?: boolean;
+      /** Called when the kernel has all of `body`, if it ever has. */
+      readonly sent?: () => void;
       readonly queueMs?: number;
       readonly meshMs?: number;
       readonly upstreamMs?: number;
