@@ -12,6 +12,8 @@ export const PROGRAMS = [
   ['strace', 'strace', 'the proof that an intent is durable before it is sent'],
   ['mkfs.ext4', 'e2fsprogs', 'simulated power cuts'],
   ['xfs_io', 'xfsprogs', 'simulated power cuts'],
+  ['docker-compose', 'docker-compose', 'the check of the compose file'],
+  ['yamllint', 'yamllint', 'the check of the YAML files'],
   ['setpriv', 'util-linux', 'workers that die with a stalled primary'],
 ];
 
