@@ -97,9 +97,8 @@ async function assemble({ load, grants, closers, workers }: Assembly): Promise<R
   const board = new AlertBoard(clock);
   const gateway = new Gateway({ table, audit, metrics, meter, clock, log, board, leases: shared?.leases }, reloader);
   late.gateway = gateway;
-  const supervisor = buildSupervisor({
-    ...{ gateway, table, meshDir, socket, workers, clock, log, meter, leases: shared?.leases },
-  });
+  const supervised = { gateway, table, meshDir, socket, workers, leases: shared?.leases };
+  const supervisor = buildSupervisor({ ...supervised, clock, log, meter });
   gateway.supervise(supervisor);
   placeAccounts(table, grants.accountIds().filter(isHere), supervisor.slots().slice(0, config.cluster.workers));
   const admin = new AdminServer({
