@@ -170,7 +170,7 @@ async function underLoad(
         {
           kind: 'chain',
           underlying: 'SPY',
-          pages: pages.map((page) => page.slice()),
+          pages: pages.map((page) => [page.slice()]),
           grouped: false,
           origin: { source: 'rest', feed: 'indicative' },
         },

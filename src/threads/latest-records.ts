@@ -12,7 +12,7 @@ import { mapIn, parsePage } from './alpaca-json.js';
 import { packRecords, type LatestTask, type PackedRecord, type RecordsResult } from './tasks.js';
 
 export function latestRecords(task: LatestTask): RecordsResult {
-  const page = parsePage(task.page);
+  const page = parsePage([task.page]);
   const records: PackedRecord[] = [];
   const add = (recordKind: RecordKind, symbol: string, text: string): void => {
     records.push({ recordKind, symbol, value: encodeRecord(task.receivedAt, text) });

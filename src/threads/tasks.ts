@@ -44,12 +44,15 @@ export interface LatestTask {
   readonly receivedAt: number;
 }
 
+/** One page of the broker's, in the pieces in which it came from the socket. */
+export type Page = readonly Uint8Array[];
+
 export interface BarsTask {
   readonly kind: 'bars';
   readonly symbol: string;
   readonly timeframe: string;
   /** Alpaca's pages in their order. */
-  readonly pages: readonly Uint8Array[];
+  readonly pages: readonly Page[];
   readonly origin: TaskOrigin;
 }
 
@@ -57,7 +60,7 @@ export interface OptionBarsTask {
   readonly kind: 'option-bars';
   readonly symbols: readonly string[];
   readonly timeframe: string;
-  readonly pages: readonly Uint8Array[];
+  readonly pages: readonly Page[];
   readonly origin: TaskOrigin;
 }
 
@@ -65,7 +68,7 @@ export interface ChainTask {
   readonly kind: 'chain';
   readonly underlying: string;
   /** In any order; a contract on two pages is kept once. */
-  readonly pages: readonly Uint8Array[];
+  readonly pages: readonly Page[];
   readonly grouped: boolean;
   readonly origin: TaskOrigin;
 }

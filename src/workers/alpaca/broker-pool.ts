@@ -29,6 +29,8 @@ export interface Exchange {
   /** For everything: waiting for a socket, sending, and reading the whole answer. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+  /** A long answer's body is for a thread: what arrived is given on as it came, and is never put together here. */
+  readonly inPieces?: boolean;
   /** Who goes first where sockets are short; 0 before all others, and without one after them. */
   readonly precedence?: Precedence;
   /** Asked with a socket at hand, in the same turn in which the bytes would leave. */
@@ -41,7 +43,10 @@ export type ExchangeResult =
       readonly status: number;
       /** Lower-case names. */
       readonly headers: Readonly<Record<string, string>>;
+      /** Empty where `pieces` hold it. */
       readonly body: Uint8Array;
+      /** Of a 200 that was asked for in pieces. */
+      readonly pieces?: readonly Uint8Array[];
       readonly upstreamMs: number;
     }
   | {
@@ -53,6 +58,7 @@ export type ExchangeResult =
 
 /** More than the broker's largest page; an answer beyond it is no answer. */
 const BODY_BYTES_MAX = 32 << 20;
+const NOTHING = new Uint8Array();
 
 /** By precedence. */
 type Queues = readonly [Set<Attempt>, Set<Attempt>, Set<Attempt>, Set<Attempt>];
@@ -190,13 +196,15 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    const isInPieces = this.exchange.inPieces === true && this.#status === 200;
     const [only] = this.#chunks;
-    const body = only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
+    const whole = only !== undefined && this.#chunks.length === 1 ? only : undefined;
     this.#settle({
       kind: 'answered',
       status: this.#status,
       headers: this.#headers,
-      body,
+      body: isInPieces ? NOTHING : (whole ?? Buffer.concat(this.#chunks)),
+      ...(isInPieces && { pieces: this.#chunks }),
       upstreamMs: this.#spentMs(),
     });
   }

@@ -9,7 +9,15 @@ import type { Tracer } from '../../kernel/runtime/tracer.js';
 import type { BrokerPool } from '../alpaca/broker-pool.js';
 import { BrokerWire, type KeyPair } from '../alpaca/broker-wire.js';
 import { openDataStream } from '../alpaca/data-stream.js';
-import type { DataStream, DataWire, StreamEvents, UpstreamAccount, UpstreamHost, WireReply } from './upstream.js';
+import type {
+  DataStream,
+  DataWire,
+  StreamEvents,
+  UpstreamAccount,
+  UpstreamHost,
+  WireOptions,
+  WireReply,
+} from './upstream.js';
 
 export interface AlpacaUpstreamParts {
   /** From the configuration: `alpaca.endpoints`. */
@@ -56,7 +64,7 @@ export class AlpacaUpstream implements UpstreamAccount {
       data: new BrokerWire(poolOf(endpoints.data), endpoints.data, this.#keys, parts.tracer),
       trading: new BrokerWire(poolOf(trading), trading, this.#keys, parts.tracer),
     };
-    this.wire = { get: (host, path, { deadlineMs }) => this.#get(host, path, deadlineMs) };
+    this.wire = { get: (host, path, options) => this.#get(host, path, options) };
   }
 
   openStream(path: string, events: StreamEvents): DataStream {
@@ -70,8 +78,8 @@ export class AlpacaUpstream implements UpstreamAccount {
     return openDataStream(options, events, this.parts.clock);
   }
 
-  async #get(host: UpstreamHost, path: string, deadlineMs: number): Promise<WireReply> {
-    const result = await this.#wires[host].send({ method: 'GET', path, deadlineMs });
+  async #get(host: UpstreamHost, path: string, options: WireOptions): Promise<WireReply> {
+    const result = await this.#wires[host].send({ method: 'GET', path, ...options });
     if (result.kind === 'answered') return result;
     // A read that may have arrived and was not answered is, for its asker, one that came too late.
     const isTimeout = result.kind === 'ambiguous' || result.reason === 'deadline';

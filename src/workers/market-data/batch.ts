@@ -197,16 +197,19 @@ export class PooledBatch implements Batch {
   }
 }
 
-/** Each buffer once, and only whole ones: a view into a shared pool must be copied instead. */
+/** Each buffer once. A view into the pool that small buffers share must be copied instead. */
 function transfersOf(task: Task): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   for (const { buffer, byteLength } of viewsOf(task)) {
-    if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffers.add(buffer);
+    if (!(buffer instanceof ArrayBuffer)) continue;
+    // What was read from a socket begins with the head of its answer, and nobody else looks at it.
+    const isOwn = byteLength === buffer.byteLength || buffer.byteLength > Buffer.poolSize;
+    if (isOwn) buffers.add(buffer);
   }
   return [...buffers];
 }
 
 function viewsOf(task: Task): readonly Uint8Array[] {
   if (task.kind === 'compose') return task.room === undefined ? [task.states] : [task.states, task.room];
-  return task.kind === 'latest' ? [task.page] : task.pages;
+  return task.kind === 'latest' ? [task.page] : task.pages.flat();
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { unreachable } from '../../kernel/domain/errors.js';
-import type { BodyResult, Task } from '../../threads/tasks.js';
+import type { BodyResult, Page, Task } from '../../threads/tasks.js';
 import type { Batch } from './batch.js';
 import type { CachePolicy, LoadedBody } from './body-cache.js';
 import { loadChainPages, type ChainShapes } from './chain-pages.js';
@@ -133,8 +133,8 @@ export class BodyLoader {
     return loaded(await this.#run(task), upstreamMs);
   }
 
-  #run(task: Extract<Task, { readonly pages: readonly Uint8Array[] }>): Promise<BodyResult> {
-    const bytes = task.pages.reduce((sum, page) => sum + page.byteLength, 0);
+  #run(task: Extract<Task, { readonly pages: readonly Page[] }>): Promise<BodyResult> {
+    const bytes = task.pages.flat().reduce((sum, piece) => sum + piece.byteLength, 0);
     return this.parts.batch.run(task, { light: bytes <= LIGHT_BYTES });
   }
 

@@ -1,5 +1,6 @@
 /** All pages of one option chain: the first one alone tells a small chain; a large one is read in ranges side by side. */
 import type { Clock } from '../../kernel/runtime/clock.js';
+import type { Page } from '../../threads/tasks.js';
 import { rangesAfter, rangesFromCounts, type DateRange } from './chain-plan.js';
 import type { MarketDataRequest } from './market-data-door.js';
 import { peekLastExpiration, peekPageToken } from './page-peek.js';
@@ -61,7 +62,7 @@ export async function loadChainPages(
 /** A chain with a hole would be a lie: one failed range fails the chain. */
 async function together(reading: readonly Promise<PagesAnswer>[]): Promise<PagesAnswer> {
   const answers = await Promise.all(reading);
-  const pages: Uint8Array[] = [];
+  const pages: Page[] = [];
   let source = 'rest';
   for (const answer of answers) {
     if (answer.kind === 'problem') return answer;

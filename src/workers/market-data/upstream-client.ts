@@ -14,7 +14,9 @@ export type UpstreamAnswer =
       readonly kind: 'answered';
       readonly status: number;
       readonly headers: Readonly<Record<string, string>>;
+      /** Empty where `pieces` hold it. */
       readonly body: Uint8Array;
+      readonly pieces?: readonly Uint8Array[];
       /** `rest`, or `rest:` and the stand-in's name. */
       readonly source: string;
       readonly upstreamMs: number;
@@ -27,6 +29,8 @@ export interface UpstreamGet {
   readonly deadlineMs: number;
   /** The caller chose a feed of its own: a 403 then speaks of the feed, not of the key. */
   readonly asksOwnFeed?: boolean;
+  /** The body of a 200 is for a thread. */
+  readonly inPieces?: boolean;
 }
 
 const ATTEMPTS_MAX = 3;
@@ -71,7 +75,10 @@ export class UpstreamClient {
       };
     }
     const startedAt = this.clock.monotonicMs();
-    const reply = await source.account.wire.get(request.host, request.path, { deadlineMs: withinMs });
+    const reply = await source.account.wire.get(request.host, request.path, {
+      deadlineMs: withinMs,
+      ...(request.inPieces === true && { inPieces: true }),
+    });
     const upstreamMs = this.clock.monotonicMs() - startedAt;
     this.meter.count('opitios_market_data_upstream_requests_total', {
       host: request.host,

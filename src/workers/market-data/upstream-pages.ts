@@ -1,10 +1,11 @@
 /** Pages of one upstream question, followed token by token until there is none, enough was read, or one fails. */
 import type { Problem } from '../../kernel/domain/problem.js';
+import type { Page } from '../../threads/tasks.js';
 import { peekPageToken } from './page-peek.js';
 import { wordsOf, type UpstreamAnswer, type UpstreamClient } from './upstream-client.js';
 
 export type PagesAnswer =
-  | { readonly kind: 'ok'; readonly pages: readonly Uint8Array[]; readonly source: string }
+  | { readonly kind: 'ok'; readonly pages: readonly Page[]; readonly source: string }
   | { readonly kind: 'problem'; readonly problem: Problem };
 
 export interface PagesRequest {
@@ -15,12 +16,12 @@ export interface PagesRequest {
   readonly deadlineMs: () => number;
   readonly asksOwnFeed: boolean;
   /** How many items to ask for next, given the pages so far; 0 ends it. */
-  readonly limit: (pages: readonly Uint8Array[]) => number;
+  readonly limit: (pages: readonly Page[]) => number;
   readonly pagesMax: number;
 }
 
 export async function readPages(upstream: UpstreamClient, request: PagesRequest): Promise<PagesAnswer> {
-  const pages: Uint8Array[] = [];
+  const pages: Page[] = [];
   let token = request.firstToken;
   let source = 'rest';
   while (pages.length < request.pagesMax) {
@@ -34,13 +35,15 @@ export async function readPages(upstream: UpstreamClient, request: PagesRequest)
       path: `${request.path}?${query.toString()}`,
       deadlineMs: request.deadlineMs(),
       asksOwnFeed: request.asksOwnFeed,
+      inPieces: true,
     });
     const refusal = refusalOf(answer);
     if (refusal !== undefined) return { kind: 'problem', problem: refusal };
     if (answer.kind === 'problem') return answer;
-    pages.push(answer.body);
+    const page = answer.pieces ?? [answer.body];
+    pages.push(page);
     source = answer.source;
-    token = peekPageToken(answer.body);
+    token = peekPageToken(page);
     if (token === undefined) break;
   }
   return { kind: 'ok', pages, source };

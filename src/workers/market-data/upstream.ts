@@ -13,13 +13,22 @@ export type WireReply =
       readonly status: number;
       /** Lower-case names. */
       readonly headers: Readonly<Record<string, string>>;
+      /** Empty where `pieces` hold it. */
       readonly body: Uint8Array;
+      /** Of a 200 that was asked for in pieces: as they came. */
+      readonly pieces?: readonly Uint8Array[];
     }
   | { readonly kind: 'failed'; readonly isTimeout: boolean; readonly detail: string };
 
+export interface WireOptions {
+  readonly deadlineMs: number;
+  /** The body is for a thread. */
+  readonly inPieces?: boolean;
+}
+
 export interface DataWire {
   /** One attempt of a GET; `path` with its query. Never rejects. */
-  get(host: UpstreamHost, path: string, options: { readonly deadlineMs: number }): Promise<WireReply>;
+  get(host: UpstreamHost, path: string, options: WireOptions): Promise<WireReply>;
 }
 
 export type UpstreamChannel = 'quotes' | 'trades' | 'bars';

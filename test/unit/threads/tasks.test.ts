@@ -3,15 +3,22 @@ import { GatewayError } from '../../../src/kernel/domain/errors.js';
 import { encodeRecord } from '../../../src/kernel/shared-memory/quote-table.js';
 import { parseOccSymbol } from '../../../src/threads/occ-symbol.js';
 import { runTask } from '../../../src/threads/run-task.js';
-import { packRecords, unpackRecords, type BodyResult, type Task, type TaskResult } from '../../../src/threads/tasks.js';
+import {
+  packRecords,
+  unpackRecords,
+  type BodyResult,
+  type Page,
+  type Task,
+  type TaskResult,
+} from '../../../src/threads/tasks.js';
 import { InlineBatch, PooledBatch } from '../../../src/workers/market-data/batch.js';
 import { rangesAfter, rangesFromCounts } from '../../../src/workers/market-data/chain-plan.js';
 import { countBars, peekLastExpiration, peekPageToken } from '../../../src/workers/market-data/page-peek.js';
 
 const ORIGIN = { source: 'rest', feed: 'indicative' };
 
-function page(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+function page(value: unknown): Page {
+  return [new TextEncoder().encode(JSON.stringify(value))];
 }
 
 function run(task: Task): TaskResult {
@@ -109,6 +116,21 @@ test('paging reads a page without parsing it', () => {
 
   expect([peekPageToken(bars), countBars(bars)]).toEqual(['abc=', 2]);
   expect([peekPageToken(chain), peekLastExpiration(chain)]).toEqual([undefined, '2027-01-15']);
+});
+
+test('a page that came in pieces reads as if it had come whole, wherever it was cut', () => {
+  // Longer than the tail that is looked at first.
+  const bars = Array.from({ length: 400 }, (_, n) => ({ t: String(n), o: n }));
+  for (const value of [
+    { bars: { A: bars }, next_page_token: 'abc=' },
+    { next_page_token: 'abc=', bars: { A: bars } },
+  ]) {
+    const [bytes = new Uint8Array()] = page(value);
+    for (let cut = 0; cut < bytes.length; cut += 37) {
+      const pieces = [bytes.slice(0, cut), bytes.slice(cut, cut + 5), bytes.slice(cut + 5)];
+      expect([peekPageToken(pieces), countBars(pieces)]).toEqual(['abc=', 400]);
+    }
+  }
 });
 
 test('the ranges of a chain cover every day asked for exactly once, whatever the counts say', () => {
