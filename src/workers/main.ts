@@ -10,6 +10,7 @@ import type { PrimaryMessage, WorkerMessage } from '../kernel/ipc/control.js';
 import { runTask } from '../threads/run-task.js';
 import { crashPointsFrom } from './orders/crash-points.js';
 import { watchEventLoop } from './compose/event-loop-watch.js';
+import { letHeapGrow } from './compose/heap-growth.js';
 import { meterLoopDelay } from './compose/loop-delay.js';
 import { WorkerParts, type StartMessage } from './compose/worker.js';
 import { rehearse } from './rehearsal/rehearse.js';
@@ -54,6 +55,7 @@ process.on('message', (message: PrimaryMessage, socket: unknown) => {
   else if (message.kind === 'ping' && parts === undefined) send({ kind: 'pong', sentAt: message.sentAt, sessions: {} });
   else void built?.then(() => parts?.handle(message)).catch(fail);
 });
+letHeapGrow();
 watchEventLoop(clock, log, { fields: { role: 'worker' } });
 void meterLoopDelay(clock, meter);
 send({ kind: 'hello' });

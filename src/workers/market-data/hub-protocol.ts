@@ -44,12 +44,15 @@ export type HubReply =
 /** Channel symbols of one worker, by feed channel. */
 export type WantedSymbols = Readonly<Partial<Record<FeedChannel, readonly string[]>>>;
 
+/** Pairs: an object of a thousand symbols takes ten times as long to make. */
+export type SymbolReads = readonly (readonly [symbol: string, count: number])[];
+
 /** Channel `subscriptions`. */
 export type SubscriptionRequest =
   /** Call: everything this worker wants, in place of what it wanted before. Answered with SubscriptionReply. */
   | { readonly op: 'want'; readonly wanted: WantedSymbols }
   /** Notify: reads per stock symbol since the last report. */
-  | { readonly op: 'usage'; readonly reads: Readonly<Record<string, number>> }
+  | { readonly op: 'usage'; readonly reads: SymbolReads }
   /** Notify from the hub, at least every second: what in the table is kept current by a stream. */
   | HubState;
 

@@ -128,7 +128,7 @@ export class HubShare {
     if (known === undefined) return;
     known.heardAt = this.parts.clock.monotonicMs();
     const refused = this.parts.book.want(known.slot, word.wanted);
-    this.parts.book.noteReads(word.reads);
+    this.parts.book.noteReads(Object.entries(word.reads));
     const told = JSON.stringify([word.wanted, word.read, refused]);
     if (told !== known.told) {
       known.told = told;

@@ -14,7 +14,7 @@ import { BodyCache } from './body-cache.js';
 import type { BodyFiles } from './body-files.js';
 import { BodyLoader } from './body-loader.js';
 import { FanOut } from './fan-out.js';
-import type { HubReply, HubRequest, HubState, SubscriptionReply, WantedSymbols } from './hub-protocol.js';
+import type { HubReply, HubRequest, HubState, SubscriptionReply, SymbolReads, WantedSymbols } from './hub-protocol.js';
 import { leaveAdaptive, leaveBudgets, readAdaptive, readBudgets } from './hub-legacy.js';
 import type { SharedQuotes } from './shared-quotes.js';
 import type { HubShare } from './hub-share.js';
@@ -185,7 +185,7 @@ export class MarketDataHub {
     return { op: 'wanted', hubId: this.#hubId, refused };
   }
 
-  noteReads(reads: Readonly<Record<string, number>>): void {
+  noteReads(reads: SymbolReads): void {
     this.#book.noteReads(reads);
   }
 

@@ -268,7 +268,7 @@ export class MarketData {
     while (!this.#stop.signal.aborted) {
       await clock.sleep(USAGE_BEAT_MS, this.#stop.signal);
       if (this.#reads.size === 0) continue;
-      const reads = Object.fromEntries(this.#reads);
+      const reads = [...this.#reads];
       this.#reads = new Map();
       const slot = this.#feedSlot();
       if (slot === mesh.slot) (this.#hub ?? this.#follower)?.noteReads(reads);

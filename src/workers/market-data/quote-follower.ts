@@ -13,7 +13,7 @@ import type { Meter } from '../../kernel/runtime/meter.js';
 import { KIND_OF } from './channel-kinds.js';
 import { FanOut } from './fan-out.js';
 import { adaptiveEntries, budgetsLeft, leaveAdaptive, leaveBudgets } from './hub-legacy.js';
-import type { HubState, LiveSymbols, SubscriptionReply, WantedSymbols } from './hub-protocol.js';
+import type { HubState, LiveSymbols, SubscriptionReply, SymbolReads, WantedSymbols } from './hub-protocol.js';
 import { without } from './hub-share.js';
 import { FEED_CHANNELS, type FeedRecord } from './market-data-feed.js';
 import { decodeHubWord, encodeWord, saneSymbols, type HubWord, type QuoteBus } from './quote-bus.js';
@@ -99,9 +99,9 @@ export class QuoteFollower {
     return { op: 'wanted', hubId: this.#id, refused };
   }
 
-  noteReads(reads: Readonly<Record<string, number>>): void {
+  noteReads(reads: SymbolReads): void {
     const now = this.parts.clock.monotonicMs();
-    for (const [symbol, count] of Object.entries(reads)) {
+    for (const [symbol, count] of reads) {
       this.#reads.set(symbol, (this.#reads.get(symbol) ?? 0) + count);
       this.#readAt.delete(symbol);
       this.#readAt.set(symbol, now);

@@ -3,7 +3,7 @@
  * Clients come first; what they leave of the limit is given to the stock symbols that are read most. A client's symbol
  * over the limit is refused by name. Bars do not count (ALPACA 7.5).
  */
-import type { WantedSymbols } from './hub-protocol.js';
+import type { SymbolReads, WantedSymbols } from './hub-protocol.js';
 import { FEED_CHANNELS, type FeedChannel } from './market-data-feed.js';
 
 export interface SubscriptionLimits {
@@ -79,8 +79,8 @@ export class SubscriptionBook {
     this.#trimAdaptive();
   }
 
-  noteReads(reads: Readonly<Record<string, number>>): void {
-    for (const [symbol, count] of Object.entries(reads)) {
+  noteReads(reads: SymbolReads): void {
+    for (const [symbol, count] of reads) {
       if (this.#scores.size >= SCORES_MAX && !this.#scores.has(symbol)) continue;
       this.#scores.set(symbol, (this.#scores.get(symbol) ?? 0) + count);
     }

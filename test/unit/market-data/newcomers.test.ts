@@ -10,7 +10,10 @@ test('what a successor takes over is no newcomer, what it subscribes itself late
   book.restore([['AAPL', 9]]);
   newcomers.takeOver(book);
 
-  book.noteReads({ AAPL: 9, MSFT: 9 });
+  book.noteReads([
+    ['AAPL', 9],
+    ['MSFT', 9],
+  ]);
   book.adapt();
   newcomers.sync(book);
 
