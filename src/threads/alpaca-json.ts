@@ -1,6 +1,6 @@
 /** Reads the market data host's JSON without losing what a double cannot hold. */
 import { isRecord, type BrokerRecord } from '../kernel/shared-memory/record-text.js';
-import type { Page } from './tasks.js';
+import { wholePage, type Page } from './tasks.js';
 
 /** Trade ids are unsigned 64-bit; beyond 2^53 JSON.parse would round them, so they become text first. */
 const LONG_TRADE_ID = /"i":(\d{16,})/g;
@@ -9,13 +9,6 @@ export function parsePage(page: Page): BrokerRecord {
   const text = wholePage(page).toString('utf8');
   const value: unknown = JSON.parse(text.replaceAll(LONG_TRADE_ID, '"i":"$1"'));
   return isRecord(value) ? value : {};
-}
-
-/** Put together only when it came in more than one piece. */
-export function wholePage(page: Page): Buffer {
-  const [only] = page;
-  if (only === undefined || page.length > 1) return Buffer.concat(page);
-  return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
 }
 
 /** A member that maps symbols to something; empty when the broker sent null or nothing. */

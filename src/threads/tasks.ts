@@ -47,6 +47,13 @@ export interface LatestTask {
 /** One page of the broker's, in the pieces in which it came from the socket. */
 export type Page = readonly Uint8Array[];
 
+/** Put together only when it came in more than one piece. */
+export function wholePage(page: Page): Buffer {
+  const [only] = page;
+  if (only === undefined || page.length > 1) return Buffer.concat(page);
+  return Buffer.from(only.buffer, only.byteOffset, only.byteLength);
+}
+
 export interface BarsTask {
   readonly kind: 'bars';
   readonly symbol: string;

@@ -1,7 +1,6 @@
 /** What paging needs to know of a page, read from its bytes without parsing it: a page may be a megabyte. */
 
-import { wholePage } from '../../threads/alpaca-json.js';
-import type { Page } from '../../threads/tasks.js';
+import { wholePage, type Page } from '../../threads/tasks.js';
 
 const TAIL_BYTES = 4_096;
 const TOKEN_KEY = Buffer.from('"next_page_token"');
