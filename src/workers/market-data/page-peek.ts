@@ -1,5 +1,4 @@
 /** What paging needs to know of a page, read from its bytes without parsing it: a page may be a megabyte. */
-
 import { wholePage, type Page } from '../../threads/tasks.js';
 
 const TAIL_BYTES = 4_096;
