@@ -1,6 +1,6 @@
 /** The spare worker rehearses on a stage of its own: nothing of it is left, and nobody outside has noticed. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { trailOf } from '../support/audit-trail.js';
@@ -49,4 +49,17 @@ test('a spare that is ended in its rehearsal leaves nothing behind either', asyn
   gateway = undefined;
 
   expect(readdirSync(temporary)).toEqual([]);
+}, 90_000);
+
+test('of the workers that are forked early the one that nobody needs is ended', async () => {
+  gateway = await startGateway({ accounts: 1, workers: 1, config: { cluster: { warm_spare: false } } });
+  const { primary } = gateway;
+  const children = (): string[] =>
+    readFileSync(`/proc/${String(primary.pid)}/task/${String(primary.pid)}/children`, 'utf8')
+      .trim()
+      .split(' ');
+  const { workers } = await gateway.pool();
+
+  await eventually(() => children().length === 1, 'one child is left');
+  expect(children()).toEqual([String(workers[0]?.pid)]);
 }, 90_000);
