@@ -22,6 +22,20 @@ test('the Dockerfile has no fault that its linter knows', () => {
   expect(faults(read('Dockerfile').replace('EXPOSE 8090 9464', 'EXPOSE eighty'))).not.toEqual([]);
 });
 
+test('what the image is built from reaches the builder, the modules of the build among it', () => {
+  const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) =>
+    sources.split(' '),
+  );
+  const letThrough = [...read('.dockerignore').matchAll(/^!(.+)$/gm)].map(([, path]) => path);
+  const modules = [...read('scripts/build.mjs').matchAll(/'\.\/([\w-]+\.mjs)'/g)].map(
+    ([, name]) => `scripts/${String(name)}`,
+  );
+
+  expect(copied.filter((path) => !letThrough.includes(path))).toEqual([]);
+  expect(modules.filter((path) => !copied.includes(path))).toEqual([]);
+  expect(modules).not.toEqual([]);
+});
+
 (has('docker-compose') ? test : test.skip)('the compose file holds nothing that Compose does not know', () => {
   const dir = mkdtempSync(join(tmpdir(), 'opitios-compose-'));
   const judge = (text: string): number | null => {
