@@ -72,6 +72,8 @@ export class OwnedAccounts {
       this.parts.fence.grant(grant);
     }
     if (master !== undefined) marketData.becomeHub(trading.upstreams(master));
+    // Nobody waits for a door that is open already.
+    const warmAtOnce = onAdopted === undefined ? trading.warm(mine) : undefined;
     const adopted: Adopted[] = [];
     const adopt = async (grant: AccountGrant): Promise<void> => {
       const session = await this.#adopt(grant);
@@ -79,7 +81,7 @@ export class OwnedAccounts {
     };
     await openStaggered(mine, adopt, { concurrency: ADOPTED_AT_ONCE, staggerMs: 0 }, { clock, jitter });
     await onAdopted?.();
-    const warm = trading.warm(mine);
+    const warm = warmAtOnce ?? trading.warm(mine);
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
     await openStaggered(adopted, (one) => this.#start(one), options, { clock, jitter });
     await warm;

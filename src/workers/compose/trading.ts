@@ -45,6 +45,8 @@ const STREAM = { openTimeoutMs: 10_000, pingIntervalMs: 5_000, backOffMinMs: 200
 
 export class Trading {
   readonly #pools = new Map<string, BrokerPool>();
+  /** Sockets stay open: accounts that come later find them so, and their budget is not spent on it. */
+  readonly #warmed = new Map<string, Promise<void>>();
 
   private constructor(
     private readonly parts: TradingParts,
@@ -136,11 +138,10 @@ export class Trading {
     const [any] = grants;
     if (any === undefined) return;
     const origins = new Set(grants.map((one) => (one.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive)));
-    await Promise.all(
-      [...origins].map((origin) =>
-        this.#pool(origin).warm({ path: '/v2/clock', headers: headersOf(any), deadlineMs: requestTimeoutMs }),
-      ),
-    );
+    const probe = { path: '/v2/clock', headers: headersOf(any), deadlineMs: requestTimeoutMs };
+    for (const origin of origins)
+      if (!this.#warmed.has(origin)) this.#warmed.set(origin, this.#pool(origin).warm(probe));
+    await Promise.all([...origins].map((origin) => this.#warmed.get(origin)));
   }
 
   async release(accountId: AccountId, deadlineMs: number): Promise<void> {
