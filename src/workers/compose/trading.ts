@@ -139,9 +139,12 @@ export class Trading {
     if (any === undefined) return;
     const origins = new Set(grants.map((one) => (one.paperTrading ? endpoints.tradingPaper : endpoints.tradingLive)));
     const probe = { path: '/v2/clock', headers: headersOf(any), deadlineMs: requestTimeoutMs };
-    for (const origin of origins)
-      if (!this.#warmed.has(origin)) this.#warmed.set(origin, this.#pool(origin).warm(probe));
-    await Promise.all([...origins].map((origin) => this.#warmed.get(origin)));
+    const warmed = [...origins].map((origin) => {
+      const warming = this.#warmed.get(origin) ?? this.#pool(origin).warm(probe);
+      this.#warmed.set(origin, warming);
+      return warming;
+    });
+    await Promise.all(warmed);
   }
 
   async release(accountId: AccountId, deadlineMs: number): Promise<void> {
