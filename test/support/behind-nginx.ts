@@ -2,7 +2,7 @@
  * Several instances of two workers behind nginx, as one gateway: what a test of one gateway asks, it asks of all of them.
  * `npm run acceptance:instances` runs the acceptance tests so.
  */
-import { callsTo, type GatewayOptions, type GatewayProcess, type Pool } from './gateway-process.js';
+import { callsTo, eventually, type GatewayOptions, type GatewayProcess, type Pool } from './gateway-process.js';
 import { startInstances } from './instances.js';
 import { startNginx } from './nginx-process.js';
 
@@ -24,25 +24,41 @@ export async function startBehindNginx(options: GatewayOptions, count: number): 
     config: { ...config, server: { trust_proxy: ['127.0.0.1/32'], ...(config?.['server'] as object | undefined) } },
   });
   const { gateways } = instances;
-  const [first] = gateways;
-  if (first === undefined) throw new TypeError('no instance');
+  const one = first(gateways);
+  await eventually(() => areShared(gateways), 'every instance has its share', 60_000);
   const nginx = await startNginx(gateways.map(({ url }) => Number(new URL(url).port)));
   const url = `http://127.0.0.1:${nginx.port}`;
-  const authorization = `Bearer ${await first.token()}`;
+  const authorization = `Bearer ${await one.token()}`;
   return {
-    ...first,
+    ...one,
     url,
     output: () => gateways.map((one) => one.output()).join(''),
     ...callsTo(url, authorization),
     pool: async () => merged(await Promise.all(gateways.map((one) => one.pool()))),
-    signalWorker: (slot, signal) =>
-      (gateways[Math.floor(slot / WORKERS)] ?? first).signalWorker(slot % WORKERS, signal),
+    signalWorker: (slot, signal) => (gateways[Math.floor(slot / WORKERS)] ?? one).signalWorker(slot % WORKERS, signal),
     rewriteConfig: (edit) => gateways.forEach((one) => one.rewriteConfig(edit)),
     stop: async () => {
       await nginx.stop();
       await instances.stop();
     },
   };
+}
+
+/** The first one up holds everything; what a test counts must not be the others taking theirs. */
+async function areShared(gateways: readonly GatewayProcess[]): Promise<boolean> {
+  const pools = await Promise.all(gateways.map((one) => one.pool()));
+  const settled = ({ accounts, leases }: Pool): boolean =>
+    leases?.unowned_slots === 0 &&
+    leases.members.length === gateways.length &&
+    accounts.length > 0 &&
+    accounts.every(({ state }) => state !== 'connecting');
+  return pools.every(settled) && merged(pools).accounts.length === first(gateways).accountIds.length;
+}
+
+function first(gateways: readonly GatewayProcess[]): GatewayProcess {
+  const [one] = gateways;
+  if (one === undefined) throw new TypeError('no instance');
+  return one;
 }
 
 /** Workers are numbered through: those of the second instance follow those of the first. */
