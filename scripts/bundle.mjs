@@ -26,7 +26,7 @@ const placesOfModules = (src) => ({
 
 export async function bundle(root) {
   const src = join(root, 'src');
-  const { build } = await import('esbuild');
+  const { build, stop } = await import('esbuild');
   await build({
     entryPoints: PROGRAMS.map((name) => join(src, `${name}.ts`)),
     outbase: src,
@@ -49,4 +49,6 @@ export async function bundle(root) {
     plugins: [placesOfModules(src)],
     logLevel: 'warning',
   });
+  // Its process would stay for as long as ours: the demo builds, and then runs.
+  await stop();
 }

@@ -69,6 +69,8 @@ export class InlineBatch implements Batch {
 
 /** One is filled while others are on their way to clients. */
 const ROOMS_A_THREAD = 4;
+/** What was put together inline is smaller, and would take the place of what a thread can use. */
+const ROOM_BYTES_MIN = 64 << 10;
 const ROOM_BYTES_MAX = 4 << 20;
 
 interface Waiter {
@@ -123,7 +125,8 @@ export class PooledBatch implements Batch {
 
   giveBack(body: Uint8Array): void {
     const { buffer } = body;
-    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength > ROOM_BYTES_MAX) return;
+    if (!(buffer instanceof ArrayBuffer)) return;
+    if (buffer.byteLength < ROOM_BYTES_MIN || buffer.byteLength > ROOM_BYTES_MAX) return;
     if (this.#rooms.length < this.threads * ROOMS_A_THREAD) this.#rooms.push(new Uint8Array(buffer));
   }
 

@@ -37,6 +37,7 @@ export async function loadChainPages(
       path: `/v1beta1/options/snapshots/${encodeURIComponent(request.underlying)}`,
       query: rangeQuery(request, range, parts.feed),
       asksOwnFeed: false,
+      inPieces: true,
       deadlineMs: () => Math.min(parts.timeoutMs, end - parts.clock.monotonicMs()),
       limit: () => PAGE_MAX,
       pagesMax,

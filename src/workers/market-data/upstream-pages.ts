@@ -15,6 +15,8 @@ export interface PagesRequest {
   readonly firstToken?: string;
   readonly deadlineMs: () => number;
   readonly asksOwnFeed: boolean;
+  /** Pages that only a thread looks at as a whole. */
+  readonly inPieces?: boolean;
   /** How many items to ask for next, given the pages so far; 0 ends it. */
   readonly limit: (pages: readonly Page[]) => number;
   readonly pagesMax: number;
@@ -35,7 +37,7 @@ export async function readPages(upstream: UpstreamClient, request: PagesRequest)
       path: `${request.path}?${query.toString()}`,
       deadlineMs: request.deadlineMs(),
       asksOwnFeed: request.asksOwnFeed,
-      inPieces: true,
+      ...(request.inPieces === true && { inPieces: true }),
     });
     const refusal = refusalOf(answer);
     if (refusal !== undefined) return { kind: 'problem', problem: refusal };

@@ -141,7 +141,15 @@ export class JournaledOrderDesk implements OrderDesk {
   }
 
   eventsAfter(accountId: AccountId, after: EventPosition): ResumedEvents {
-    return this.#desks.get(accountId)?.journal.eventsAfter(after) ?? { events: [], gaps: [] };
+    const desk = this.#desks.get(accountId);
+    if (desk === undefined) return { events: [], gaps: [] };
+    try {
+      return desk.journal.eventsAfter(after);
+    } catch (cause) {
+      // Adoption looked at their places alone.
+      desk.closeFor(refusalOf(cause));
+      throw cause;
+    }
   }
 
   /** Kept on disk and in force at once; orders whose first byte has not left are stopped. */

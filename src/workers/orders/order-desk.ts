@@ -33,6 +33,6 @@ export interface OrderDesk {
   onOrderEvent(listen: (event: OrderEvent) => void): () => void;
   /** Place of the account's last event; seq 0 when its epoch has none yet. */
   position(accountId: AccountId): EventPosition;
-  /** From the ring that survives a worker's death. */
+  /** From the ring that survives a worker's death. @throws GatewayError JOURNAL_BROKEN: the account is closed then */
   eventsAfter(accountId: AccountId, after: EventPosition): ResumedEvents;
 }

@@ -126,6 +126,22 @@ test('a damaged record stops its account and no other', async () => {
   expect(statusOf(elsewhere)).toBe(201);
 });
 
+test('a damaged order event stops its account when it is read: adoption looks at its place alone', async () => {
+  const { fixture, session } = await adopted();
+  await fixture.submit(anOrder(), { key: 'k1' });
+  session.tell('fill', { id: 'b1', client_order_id: 'c1', status: 'filled', symbol: 'AAPL' }, 'x1');
+  await fixture.clock.advance(0);
+  const [key] = [...fixture.store.data.keys()].filter((name) => name.includes('/e/'));
+  const bytes = Uint8Array.from(fixture.store.data.get(key!)!);
+  bytes[bytes.length - 3]! ^= 1;
+  fixture.store.data.set(key!, bytes);
+
+  expect(() => fixture.desk.eventsAfter(ACCOUNT, { epoch: 0, seq: 0 })).toThrow(
+    expect.objectContaining({ code: 'JOURNAL_BROKEN' }),
+  );
+  expect(statusOf(await fixture.submit(anOrder(), {}))).toBe('order-not-sent');
+});
+
 test('the same key of two accounts are two keys', async () => {
   const { fixture, session } = await adopted();
   const other = Object.assign(new ScriptedSession(taking), { accountId: 'account_002' as AccountId });
