@@ -110,6 +110,7 @@ export class EdgeFixture {
   quoteNowAnswer: MarketDataAnswer | undefined = undefined;
   readonly edge: HttpEdge;
   port = 0;
+  #keys = 0;
 
   constructor(options: Parameters<typeof edgeConfig>[0] & { readonly more?: Partial<HttpEdgeDeps> } = {}) {
     const log: Log = {
@@ -122,6 +123,7 @@ export class EdgeFixture {
         accountIds: () => [OWN, OTHER],
         exists: (id) => id === OWN || id === OTHER,
         report: () => undefined,
+        orderIdOf: () => undefined,
         execute: async (request, context) => {
           this.accountRequests.push(request);
           this.contexts.push(context);
@@ -151,6 +153,7 @@ export class EdgeFixture {
         stillValid: () => true,
       },
       config: edgeConfig(options),
+      newKey: () => `key-${(this.#keys += 1)}`,
       clock: new SystemClock(),
       log,
       meter: {

@@ -194,6 +194,7 @@ export async function aStreamEdge(
     exists: (accountId) => accounts.includes(accountId),
     execute: () => Promise.reject(new Error('not asked')),
     report: () => undefined,
+    orderIdOf: () => undefined,
   };
   const edge = new StreamEdge({
     ...{ feed, events, verifier, router, log: silentLog, meter },

@@ -34,37 +34,45 @@ export type AccountRead =
   | { readonly resource: 'activities'; readonly query: string }
   | { readonly resource: 'portfolio-history'; readonly query: string };
 
+/** What names the order of a request, decided once where the request is read. */
+export interface OrderNaming {
+  /** The caller's, or one made where the request was read; absent where the caller gave a client order id of its own. */
+  readonly idempotencyKey?: string;
+  /**
+   * `never`: the key was made for this request, and no owner has had it yet. `perhaps`: an owner that is gone may have
+   * acted on it. Absent: its caller alone knows.
+   */
+  readonly sentBefore?: 'never' | 'perhaps';
+}
+
 export type AccountRequest =
   | { readonly kind: 'read'; readonly accountId: AccountId; readonly read: AccountRead; readonly freshness: Freshness }
-  | {
+  | ({
       readonly kind: 'submit-order';
       readonly accountId: AccountId;
       /** Which route took it: the asset class is part of the caller's intent. */
       readonly assetClass: 'stocks' | 'options';
       /** The validated body as the caller wrote it: values reach the broker as they came. */
       readonly order: Readonly<Record<string, unknown>>;
-      readonly idempotencyKey?: string;
       readonly dryRun: boolean;
-    }
-  | {
+    } & OrderNaming)
+  | ({
       readonly kind: 'replace-order';
       readonly accountId: AccountId;
       readonly orderId: string;
       readonly changes: Readonly<Record<string, unknown>>;
-      readonly idempotencyKey?: string;
       readonly dryRun: boolean;
-    }
+    } & OrderNaming)
   | { readonly kind: 'cancel-order'; readonly accountId: AccountId; readonly orderId: string; readonly dryRun: boolean }
   | { readonly kind: 'cancel-all-orders'; readonly accountId: AccountId; readonly dryRun: boolean }
-  | {
+  | ({
       readonly kind: 'close-position';
       readonly accountId: AccountId;
       readonly symbol: string;
       readonly qty?: string;
       readonly percentage?: string;
-      readonly idempotencyKey?: string;
       readonly dryRun: boolean;
-    }
+    } & OrderNaming)
   | { readonly kind: 'read-audit'; readonly accountId: AccountId; readonly query: Readonly<Record<string, string>> }
   | {
       readonly kind: 'set-trading-state';

@@ -110,12 +110,10 @@ export class WorkerParts {
     const { desk } = trading;
     const local = new LocalAccounts(desk, () => ownership.changed());
     const reports = new SessionReports(mesh);
-    const newKey = (): string | undefined =>
-      settings.config.orders.requireIdempotencyKey ? undefined : uuidV7(clock.now(), systemEntropy);
     const configured = (): ReadonlySet<AccountId> => settings.configured;
     const isElsewhere = (accountId: AccountId): boolean => instances.placeOf(accountId).kind !== 'here';
     const known = { ownership, reports, configured, isElsewhere };
-    const router = new MeshRouter({ mesh, local, ...known, clock, meter, tracer, newKey });
+    const router = new MeshRouter({ mesh, local, ...known, clock, meter, tracer });
     const events = new MeshOrderEvents({ mesh, desk, local, ...known, clock, ...others });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const jitter = (): number => systemEntropy.next();
@@ -126,7 +124,7 @@ export class WorkerParts {
     const http = createHttpEdge({
       ...{ ...edge, admin, config: edgeConfig(settings) },
       marketData: marketData.door,
-      newKey,
+      newKey: () => uuidV7(clock.now(), systemEntropy),
       ...(others.elsewhere !== undefined && { elsewhere: others.elsewhere }),
       ...(others.limits !== undefined && { sharedLimiter: others.limits.limiter }),
       metrics: async () => ({ contentType: EXPOSITION_TYPE, body: await metricsOf(admin) }),

@@ -62,7 +62,7 @@ function routeRow(route: Route): string[] {
   const takes = [
     ...Object.keys(route.query ?? {}).map(mono),
     ...(route.body === undefined ? [] : ['a JSON body']),
-    ...(route.idempotent === true ? [mono('Idempotency-Key')] : []),
+    ...(route.places !== undefined ? [mono('Idempotency-Key')] : []),
   ];
   const answers = route.answers.map(({ status }) => String(status)).join(', ');
   return [`${mono(`${route.method} ${route.template}`)}${also}`, permission, route.summary, takes.join(', '), answers];

@@ -3,23 +3,20 @@
  * with 421, or sent there with 307. Absent where the instance is alone.
  */
 import type { AccountId } from '../../kernel/domain/identifiers.js';
-import type { Problem } from '../../kernel/domain/problem.js';
-import type { Elsewhere, ElsewhereRequest } from '../routing/elsewhere.js';
-import { BUDGET_HEADER, FORWARDED_HEADER } from '../routing/instance-forwarder.js';
+import type { Problem, ProblemCode } from '../../kernel/domain/problem.js';
+import { interrupted, type Elsewhere, type ElsewhereRequest } from '../routing/elsewhere.js';
+import { BUDGET_HEADER, FORWARDED_HEADER, SENT_BEFORE_HEADER } from '../routing/instance-forwarder.js';
 import type { Exchange } from './exchange.js';
-import type { Reply, Route } from './routes/route.js';
+import type { Call, Reply } from './routes/route.js';
 
 export interface ForwardingDeps {
   readonly elsewhere: Elsewhere;
   readonly mode: 'forward' | 'misdirected' | 'redirect';
-  /** For a request that came without a key; undefined where callers must bring their own. */
-  readonly newKey: () => string | undefined;
   readonly monotonicMs: () => number;
 }
 
 /** Headers that mean something to the one that answers. Everything else of the hop is this instance's own. */
 const PASSED_ON = ['authorization', 'content-type', 'idempotency-key', 'accept-encoding', 'if-none-match'] as const;
-const OWN_ID = /"client_order_id"\s*:\s*"([^"\\]{1,128})"/;
 
 export class Forwarding {
   constructor(private readonly deps: ForwardingDeps) {}
@@ -52,62 +49,78 @@ export class Forwarding {
     return { code: 'misdirected-request', detail: 'Another instance holds this account.', retryAfterS: 1 };
   }
 
-  /** Undefined when the account is here after all. */
-  async answer(
-    exchange: Exchange,
-    accountId: AccountId,
-    call: { readonly body: Uint8Array | undefined; readonly budgetMs: number; readonly signal: AbortSignal },
-  ): Promise<Reply | undefined> {
-    const { elsewhere, mode } = this.deps;
-    if (mode === 'forward') return elsewhere.answer(this.#request(exchange, accountId, call), call.signal);
-    const place = await elsewhere.waitForHolder(accountId, call.budgetMs);
-    if (place.kind === 'here') return undefined;
-    if (place.kind === 'nowhere') {
-      const detail = 'No instance holds the account now; nothing was sent.';
-      return { kind: 'problem', problem: { code: 'owner-unavailable', detail, retryAfterS: 1 } };
-    }
-    const location = `${place.instance.url}${exchange.req.url ?? ''}`;
-    if (mode === 'redirect') return { kind: 'answer', status: 307, headers: { location }, body: new Uint8Array() };
-    const problem = { ...Forwarding.notHere(), members: { instance_id: place.instance.instanceId } };
-    return { kind: 'problem', problem: { ...problem, headers: { 'Content-Location': location } } };
+  /** What the forwarding instance knows of earlier attempts; counts on a forwarded request only. */
+  static sentBeforeOf(exchange: Exchange): 'perhaps' | undefined {
+    const isSaid = Forwarding.wasForwarded(exchange) && exchange.req.headers[SENT_BEFORE_HEADER] === 'perhaps';
+    return isSaid ? 'perhaps' : undefined;
   }
 
-  #request(
-    exchange: Exchange,
-    accountId: AccountId,
-    { body, budgetMs }: { readonly body: Uint8Array | undefined; readonly budgetMs: number },
-  ): ElsewhereRequest {
-    const { req, ids, route, principal } = exchange;
+  /** Answers, or says that the account is here after all. */
+  async answer(exchange: Exchange, accountId: AccountId, call: ForwardedCall): Promise<ForwardingReply> {
+    const { elsewhere, mode } = this.deps;
+    if (mode === 'forward') {
+      const reply = await elsewhere.answer(this.#request(exchange, accountId, call), call.signal);
+      return reply.kind === 'here' ? reply : { kind: 'answered', reply: reply.answer };
+    }
+    const place = await elsewhere.waitForHolder(accountId, call.budgetMs);
+    if (place.kind === 'here') return { kind: 'here', mayHaveActed: call.mayHaveActed };
+    if (place.kind === 'nowhere') {
+      const detail = 'No instance holds the account now; nothing was sent.';
+      return answered({ kind: 'problem', problem: { code: 'owner-unavailable', detail, retryAfterS: 1 } });
+    }
+    const location = `${place.instance.url}${exchange.req.url ?? ''}`;
+    if (mode === 'redirect')
+      return answered({ kind: 'answer', status: 307, headers: { location }, body: new Uint8Array() });
+    const problem = { ...Forwarding.notHere(), members: { instance_id: place.instance.instanceId } };
+    return answered({ kind: 'problem', problem: { ...problem, headers: { 'Content-Location': location } } });
+  }
+
+  /**
+   * An answer of ours after an earlier holder may have acted: what says that nothing was sent is not known to be true of
+   * both, so the order is unknown.
+   */
+  static afterAttempt(reply: Reply, exchange: Exchange, accountId: AccountId, orderId: string | undefined): Reply {
+    if (orderId === undefined || reply.kind === 'answer' || SAYS_WHAT_BECAME.has(reply.problem.code)) return reply;
+    return interrupted({ accountId, orderId, method: exchange.req.method ?? 'POST' });
+  }
+
+  #request(exchange: Exchange, accountId: AccountId, call: ForwardedCall): ElsewhereRequest {
+    const { req, ids, rawBody } = exchange;
     const headers: Record<string, string> = { 'x-request-id': ids.requestId, traceparent: ids.traceparent };
     for (const name of PASSED_ON) {
       const value = req.headers[name];
       if (typeof value === 'string') headers[name] = value;
     }
-    const clientOrderId = body === undefined ? undefined : OWN_ID.exec(Buffer.from(body).toString('utf8'))?.[1];
-    const takesKey = route?.idempotent === true;
-    if (takesKey && headers['idempotency-key'] === undefined && clientOrderId === undefined) {
-      const key = this.deps.newKey();
-      if (key !== undefined) headers['idempotency-key'] = key;
-    }
-    const key = headers['idempotency-key'];
-    const assetClass = submitted(route);
+    // The caller's, or the one that was made where the request was read.
+    if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey;
+    const { budgetMs, mayHaveActed, orderId } = call;
     return {
-      ...{ accountId, budgetMs, headers, body },
+      ...{ accountId, budgetMs, mayHaveActed, headers, body: rawBody },
       method: req.method ?? 'GET',
       path: req.url ?? '/',
-      mayRepeat: !takesKey || key !== undefined || clientOrderId !== undefined,
-      ...(assetClass !== undefined && {
-        order: {
-          ...{ assetClass, subject: principal?.subject ?? '' },
-          ...(key !== undefined && { idempotencyKey: key }),
-          ...(clientOrderId !== undefined && { clientOrderId }),
-        },
-      }),
+      ...(orderId !== undefined && { orderId }),
     };
   }
 }
 
-function submitted(route: Route | undefined): 'stocks' | 'options' | undefined {
-  if (route?.name === 'submitStockOrder') return 'stocks';
-  return route?.name === 'submitOptionOrder' ? 'options' : undefined;
+/** A request as it goes on, and what is known of it so far. */
+export interface ForwardedCall extends Pick<Call, 'idempotencyKey' | 'signal'> {
+  readonly budgetMs: number;
+  /** Of a request that places an order. */
+  readonly orderId: string | undefined;
+  readonly mayHaveActed: boolean;
+}
+
+export type ForwardingReply =
+  { readonly kind: 'answered'; readonly reply: Reply } | { readonly kind: 'here'; readonly mayHaveActed: boolean };
+
+/** These come from the broker's word or from the order's record; any other refusal speaks of one attempt only. */
+const SAYS_WHAT_BECAME: ReadonlySet<ProblemCode> = new Set([
+  'venue-rejected',
+  'client-order-id-collision',
+  'idempotency-key-reused',
+]);
+
+function answered(reply: Reply): ForwardingReply {
+  return { kind: 'answered', reply };
 }

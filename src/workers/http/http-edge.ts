@@ -47,8 +47,8 @@ export interface HttpEdgeDeps {
   /** Only where several instances share the accounts. */
   readonly elsewhere?: Elsewhere;
   readonly sharedLimiter?: LimiterSource;
-  /** For a request that came without a key and is forwarded. */
-  readonly newKey?: () => string | undefined;
+  /** For an order whose caller named neither key nor id: nobody else has it. */
+  readonly newKey: () => string;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -142,14 +142,13 @@ class Edge implements HttpEdge {
     const { metrics, asyncApi } = this.deps;
     const service = new EdgeService({ routes, draining: () => this.#draining, metrics, asyncApi });
     const doors = { router: this.deps.router, marketData: this.deps.marketData, admin: this.deps.admin, service };
-    const { elsewhere, newKey, config, clock } = this.deps;
+    const { elsewhere, config, clock } = this.deps;
     const forwarding =
       elsewhere === undefined
         ? undefined
         : new Forwarding({
             elsewhere,
             mode: config.cluster.routing,
-            newKey: newKey ?? (() => undefined),
             monotonicMs: () => clock.monotonicMs(),
           });
     for (const route of routes) {
@@ -160,6 +159,7 @@ class Edge implements HttpEdge {
         config: this.deps.config,
         log: this.deps.log,
         forwarding,
+        newKey: this.deps.newKey,
       });
       if (route.quick !== undefined) this.#direct.add(route.template, serve);
       const method = route.method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete';

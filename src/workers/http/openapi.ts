@@ -141,7 +141,7 @@ function parameters(route: Route): JsonSchema[] {
     schema: { type: 'string', maxLength: 255 },
     description: 'Makes a repeated request harmless: the same key gets the same answer.',
   };
-  return [...path, ...query, ...(route.idempotent === true ? [key] : [])];
+  return [...path, ...query, ...(route.places !== undefined ? [key] : [])];
 }
 
 function responses(route: Route): JsonSchema {

@@ -1,5 +1,6 @@
 /** Runs one route for one exchange: gate, validation, handler, answer. Whatever happens, the caller gets one answer. */
 import joi from 'joi';
+import type { OrderNaming } from '../../kernel/domain/account-request.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../../kernel/domain/identifiers.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Log } from '../../kernel/runtime/log.js';
@@ -25,9 +26,11 @@ export interface ServeDeps {
   readonly log: Log;
   /** Absent where the instance is alone. */
   readonly forwarding: Forwarding | undefined;
+  /** For an order whose caller named neither key nor id. */
+  readonly newKey: () => string;
 }
 
-type Input = Pick<Call, 'query' | 'body' | 'idempotencyKey'>;
+type Input = Pick<Call, 'query' | 'body' | 'idempotencyKey' | 'sentBefore'>;
 type Checked =
   | { readonly kind: 'input'; readonly input: Input }
   | { readonly kind: 'problem'; readonly problem: Problem }
@@ -114,24 +117,39 @@ class RouteServer {
   async #answerAnywhere(exchange: Exchange, call: Call, forwarding: Forwarding): Promise<Reply> {
     const accountId = this.#servedFor(exchange);
     if (accountId === undefined) return this.route.handle(call, this.deps.doors);
-    const signal = this.route.work === 'order' ? new AbortController().signal : call.signal;
+    const isOrder = this.route.work === 'order';
+    const { idempotencyKey } = call;
+    const orderId = this.#orderIdOf(call);
+    const named = {
+      ...{ orderId, signal: isOrder ? new AbortController().signal : call.signal },
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+    let mayHaveActed = call.sentBefore === 'perhaps';
     for (;;) {
       const budgetMs = forwarding.leftOf(exchange, call.context.budgetMs);
       const isElsewhere =
         accountId === MASTER_ACCOUNT_ID ? forwarding.isThere(accountId) : forwarding.isElsewhere(accountId);
       if (isElsewhere) {
         if (Forwarding.wasForwarded(exchange)) return { kind: 'problem', problem: Forwarding.notHere() };
-        const answer = await forwarding.answer(exchange, accountId, { body: exchange.rawBody, budgetMs, signal });
-        if (answer !== undefined) return answer;
+        const answer = await forwarding.answer(exchange, accountId, { ...named, budgetMs, mayHaveActed });
+        if (answer.kind === 'answered') return answer.reply;
+        mayHaveActed = answer.mayHaveActed;
       }
-      const left = {
+      const left: Call = {
         ...call,
+        ...(mayHaveActed && { sentBefore: 'perhaps' }),
         context: { ...call.context, budgetMs: Math.max(1, forwarding.leftOf(exchange, call.context.budgetMs)) },
       };
       const reply = await this.route.handle(left, this.deps.doors);
       const hasMoved = reply.kind === 'problem' && reply.problem.code === 'misdirected-request';
-      if (!hasMoved || Forwarding.wasForwarded(exchange) || budgetMs <= 0) return reply;
+      if (hasMoved && !Forwarding.wasForwarded(exchange) && budgetMs > 0) continue;
+      return mayHaveActed ? Forwarding.afterAttempt(reply, exchange, accountId, orderId) : reply;
     }
+  }
+
+  #orderIdOf(call: Call): string | undefined {
+    const request = this.route.places?.(call);
+    return request === undefined ? undefined : this.deps.doors.router.orderIdOf(request, call.context.subject);
   }
 
   /** The account whose holder answers: for market data the master, which one instance holds. */
@@ -169,12 +187,22 @@ class RouteServer {
     if (typeof key === 'object') return { kind: 'problem', problem: key };
     const body = await this.#body(exchange);
     if (body.kind !== 'value') return body;
-    return { kind: 'input', input: { query: query.value as Call['query'], body: body.value, idempotencyKey: key } };
+    const naming = this.#namingOf(exchange, key, body.value);
+    return { kind: 'input', input: { query: query.value as Call['query'], body: body.value, ...naming } };
+  }
+
+  /** Decided here, once: whichever way the request takes from now on, it names the same order. */
+  #namingOf(exchange: Exchange, key: string | undefined, body: Call['body']): OrderNaming {
+    if (this.route.places === undefined) return {};
+    const sentBefore = this.deps.forwarding === undefined ? undefined : Forwarding.sentBeforeOf(exchange);
+    const isNamed = key !== undefined || typeof body['client_order_id'] === 'string';
+    if (!isNamed) return { idempotencyKey: this.deps.newKey(), sentBefore: 'never' };
+    return { ...(key !== undefined && { idempotencyKey: key }), ...(sentBefore !== undefined && { sentBefore }) };
   }
 
   #idempotencyKey(exchange: Exchange): string | undefined | Problem {
     const key = exchange.req.headers['idempotency-key'];
-    if (this.route.idempotent !== true) return undefined;
+    if (this.route.places === undefined) return undefined;
     if (key === undefined) {
       if (!this.deps.config.orders.requireIdempotencyKey) return undefined;
       return {

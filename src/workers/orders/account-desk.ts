@@ -8,9 +8,10 @@ import type { IntentRecord } from '../../kernel/journal/records.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
 import { admit } from './admission.js';
-import { answerOf, jsonAnswer, notSent, outcomeOf, problemAnswer, unknownAnswer } from './answers.js';
+import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
 import type { BrokerOrder } from './core/order-match.js';
 import { maxAgeMsOf } from './core/schedule.js';
+import { makeDurable } from './durable-intent.js';
 import { EventRecorder } from './event-recorder.js';
 import { IntentDriver, type DriverContext } from './intent-driver.js';
 import { identify, type IntentPlan } from './intent-plan.js';
@@ -109,7 +110,9 @@ export class AccountDesk {
       openIntents: this.known.size,
       closedBecause: this.#closedBecause,
     });
-    if (refusal !== undefined) {
+    // Refused here is not the same as not sent: it is looked for, as an order that a former owner left open.
+    const mayBeSent = plan.sentBefore === 'perhaps' && !plan.dryRun;
+    if (refusal !== undefined && !mayBeSent) {
       ports.meter.count('opitios_orders_refused_total', { by: refusal.denial === undefined ? 'state' : 'risk' });
       if (refusal.denial !== undefined && !plan.dryRun) await this.#auditDenial(plan, context, refusal.denial);
       return refusal.answer;
@@ -117,15 +120,17 @@ export class AccountDesk {
     const intent = this.#intentOf(plan, context, { ...identity, clientOrderId: acquaintance.clientOrderId });
     if (plan.dryRun) return dryRun(plan, intent);
     const live = new LiveIntent(intent, ports.clock);
+    if (mayBeSent) live.note({ kind: 'taken-over' });
     this.known.add(live);
     this.#recent.note(plan.fingerprint);
-    if (!(await this.#makeDurable(live))) {
+    if (!(await makeDurable(live, this.journal, ports))) {
       this.known.remove(live);
+      if (mayBeSent) return unknownAnswer(this.session.accountId, live.clientOrderId);
       return notSent('journal', 'The order could not be written down, so it was not sent.');
     }
     ports.crash.reach('K2');
     this.#drive(live, context.traceparent, plan.kind === 'close' || this.tradingState() === 'REDUCING', (driver) =>
-      driver.send(),
+      refusal === undefined ? driver.send() : driver.resume(),
     );
     return this.#awaitAnswer(live, context);
   }
@@ -232,36 +237,6 @@ export class AccountDesk {
       attempts: 1,
       cancelRequested: false,
     };
-  }
-
-  /** Journal and audit each sync their own file at the same time; the order waits for both. */
-  async #makeDurable(live: LiveIntent): Promise<boolean> {
-    const { ports } = this.shared;
-    const { intent } = live;
-    const { accountId, subject, requestId, clientOrderId, kind, path } = intent;
-    ports.crash.reach('K0');
-    const facts = { client_order_id: clientOrderId, kind, path, body: live.body };
-    const writes = [
-      this.journal.recordIntent(intent),
-      ports.audit.append({ kind: 'intent', accountId, subject, requestId, facts }),
-    ];
-    ports.crash.reach('K1');
-    const results = await Promise.allSettled(writes);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return true;
-    ports.log.error({ accountId, clientOrderId, cause: failed.reason as unknown }, 'order intent not written');
-    if (results[0]?.status === 'fulfilled') await this.#recordUnsent(live);
-    return false;
-  }
-
-  /** The journal has the intent and the audit does not: nothing was sent, and a successor must know. */
-  async #recordUnsent(live: LiveIntent): Promise<void> {
-    const { ports } = this.shared;
-    live.note({ kind: 'attempt', attempt: 1, result: { kind: 'not-sent', reason: 'audit', detail: 'not audited' } });
-    const outcome = outcomeOf(live.verdict, live.intent, ports.clock.now());
-    await this.journal.recordOutcome(live.clientOrderId, outcome).catch((cause: unknown) => {
-      ports.log.error({ clientOrderId: live.clientOrderId, cause }, 'order outcome not written');
-    });
   }
 
   #drive(

@@ -5,10 +5,10 @@ import { notSent, problemAnswer } from './answers.js';
 import { closingOrder } from './close-position.js';
 import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
 import { planFingerprint, type IntentPlan } from './intent-plan.js';
+import { CLOSE_ROUTE as ROUTE } from './order-id.js';
 
 type CloseRequest = Extract<AccountRequest, { readonly kind: 'close-position' }>;
 
-const ROUTE = 'DELETE positions/{symbol}';
 const POSITION_DEADLINE_MS = 5_000;
 
 /** @throws GatewayError JOURNAL_BROKEN */
@@ -17,7 +17,7 @@ export async function closePosition(
   request: CloseRequest,
   context: CallContext,
 ): Promise<AccountAnswer> {
-  const { symbol, qty, percentage, idempotencyKey, dryRun } = request;
+  const { symbol, qty, percentage, idempotencyKey, sentBefore, dryRun } = request;
   const part = { ...(qty === undefined ? {} : { qty }), ...(percentage === undefined ? {} : { percentage }) };
   const plan: IntentPlan = {
     kind: 'close',
@@ -26,6 +26,7 @@ export async function closePosition(
     body: {},
     fingerprint: planFingerprint('close', ROUTE, { symbol, ...part }),
     idempotencyKey,
+    ...(sentBefore !== undefined && { sentBefore }),
     dryRun,
   };
   const replayed = idempotencyKey === undefined ? undefined : desk.replay(plan, context);

@@ -1,9 +1,11 @@
 /** What a request asks to be placed, before anything is decided: the same shape for new, replaced and closing orders. */
+import type { OrderNaming } from '../../kernel/domain/account-request.js';
 import type { IntentKind } from '../../kernel/journal/records.js';
 import { deriveClientOrderId, keyScope } from './core/client-order-id.js';
 import { fingerprint } from './core/fingerprint.js';
 import type { BrokerOrder } from './core/order-match.js';
 import { uuidV7, type Entropy } from './entropy.js';
+import { ownOrderId } from './order-id.js';
 
 export interface IntentPlan {
   readonly kind: IntentKind;
@@ -16,6 +18,8 @@ export interface IntentPlan {
   /** What the caller asked for: two requests with the same are the same. */
   readonly fingerprint: string;
   readonly idempotencyKey: string | undefined;
+  /** `perhaps`: an owner whose journal is not here may have sent it. */
+  readonly sentBefore?: OrderNaming['sentBefore'];
   readonly dryRun: boolean;
 }
 
@@ -39,8 +43,8 @@ export function identify(
 ): IntentIdentity {
   const { route, idempotencyKey: key } = plan;
   const scope = key === undefined ? undefined : keyScope({ subject: who.subject, route, key });
-  const own = plan.body['client_order_id'];
-  if (typeof own === 'string' && own !== '') return { scope, clientOrderId: own, isFresh: false };
+  const own = ownOrderId(plan.body);
+  if (own !== undefined) return { scope, clientOrderId: own, isFresh: false };
   const seed = scope ?? uuidV7(chance.wallMs, chance.entropy);
   const clientOrderId = deriveClientOrderId(who.namespace, who.accountId, seed);
   return { scope, clientOrderId, isFresh: scope === undefined };

@@ -19,7 +19,7 @@ import { planFingerprint } from './intent-plan.js';
 import { HeardMeanwhile } from './heard-meanwhile.js';
 import type { LiveIntent } from './live-intent.js';
 import type { DeskRequest, OrderDesk } from './order-desk.js';
-import { submitRoute } from './order-id.js';
+import { isPlacing, namesItsOrder, submitRoute } from './order-id.js';
 import { SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, DeskSettings } from './ports.js';
 import { replaceOrder } from './replace-desk.js';
@@ -313,6 +313,7 @@ function submitOrder(
       body: request.order,
       fingerprint: planFingerprint('submit', route, request.order),
       idempotencyKey: request.idempotencyKey,
+      ...(request.sentBefore !== undefined && { sentBefore: request.sentBefore }),
       dryRun: request.dryRun,
     },
     context,
@@ -321,22 +322,12 @@ function submitOrder(
 
 /**
  * Without the journal nobody can say whether an earlier request with this key was sent, so `order-not-sent` is said only
- * to a caller that names neither key nor id.
+ * where there was none: the caller named neither key nor id, and no other owner had it.
  */
 function unavailable(request: DeskRequest, detail: string): AccountAnswer {
-  if (isOrder(request) && !isRepeatable(request)) return notSent('account', detail);
+  const isFirst = isPlacing(request) && (request.sentBefore === 'never' || !namesItsOrder(request));
+  if (isFirst) return notSent('account', detail);
   return problemAnswer('account-unavailable', detail, { retryAfterS: 1, members: { retryable: true } });
-}
-
-type PlacingRequest = Extract<DeskRequest, { readonly kind: 'submit-order' | 'replace-order' | 'close-position' }>;
-
-function isOrder(request: DeskRequest): request is PlacingRequest {
-  return ['submit-order', 'replace-order', 'close-position'].includes(request.kind);
-}
-
-function isRepeatable(request: PlacingRequest): boolean {
-  if (request.idempotencyKey !== undefined) return true;
-  return request.kind === 'submit-order' && typeof request.order['client_order_id'] === 'string';
 }
 
 function refusalOf(cause: unknown): string {

@@ -4,11 +4,11 @@ import type { AccountDesk } from './account-desk.js';
 import { locationOfUnknown, problemAnswer } from './answers.js';
 import { readOrder, type BrokerOrder } from './core/order-match.js';
 import { planFingerprint } from './intent-plan.js';
+import { REPLACE_ROUTE as ROUTE } from './order-id.js';
 import { rulesOf } from './risk/risk-gate.js';
 
 type ReplaceRequest = Extract<AccountRequest, { readonly kind: 'replace-order' }>;
 
-const ROUTE = 'PATCH orders/{order_id}';
 const ORIGINAL_DEADLINE_MS = 5_000;
 
 /** @throws GatewayError JOURNAL_BROKEN */
@@ -17,7 +17,7 @@ export async function replaceOrder(
   request: ReplaceRequest,
   context: CallContext,
 ): Promise<AccountAnswer> {
-  const { changes, idempotencyKey, dryRun } = request;
+  const { changes, idempotencyKey, sentBefore, dryRun } = request;
   if (desk.known.get(request.orderId) !== undefined) return stillUnknown(desk, request.orderId);
   const orderId = desk.journal.outcome(request.orderId)?.brokerOrderId ?? request.orderId;
   const original = await originalOf(desk, orderId);
@@ -29,6 +29,7 @@ export async function replaceOrder(
       body: changes,
       fingerprint: planFingerprint('replace', ROUTE, { orderId, changes }),
       idempotencyKey,
+      ...(sentBefore !== undefined && { sentBefore }),
       dryRun,
     },
     context,

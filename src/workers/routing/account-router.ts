@@ -15,6 +15,8 @@ export interface AccountRouter {
   exists(accountId: AccountId): boolean;
   /** Waits up to a short deadline while an owner is being replaced. Never rejects for an expected reason. */
   execute(request: AccountRequest, context: CallContext, signal?: AbortSignal): Promise<RoutedAnswer>;
+  /** What the broker will know the order of this request by, whoever places it; undefined where it places none. */
+  orderIdOf(request: AccountRequest, subject: string): string | undefined;
   /** State of any account, wherever it lives, from the last report of its owner. */
   report(accountId: AccountId): SessionReport | undefined;
 }

@@ -1,6 +1,7 @@
 /**
- * Requests for accounts of other instances. While an account changes hands callers wait up to a short deadline; an
- * attempt that may have acted is repeated at the next holder only where that cannot act twice.
+ * Requests for accounts of other instances. While an account changes hands callers wait up to a short deadline. An
+ * attempt that may have acted is repeated at the next holder: it reads, or it does the same twice without harm, or it
+ * carries what names its order, so that the order is placed once.
  */
 import type { AccountAnswer } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
@@ -9,23 +10,22 @@ import type { InstanceAddress } from '../../kernel/ipc/instances.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
 import { unknownAnswer } from '../orders/answers.js';
-import { submittedOrderId } from '../orders/order-id.js';
 import type { ForwardedRequest, ForwardReply, InstanceForwarder } from './instance-forwarder.js';
 import type { InstanceMap, Place } from './instance-map.js';
 
 export interface ElsewhereRequest extends ForwardedRequest {
   readonly accountId: AccountId;
   readonly budgetMs: number;
-  /** It reads, or it carries a key or an id: a second holder that gets it too does nothing twice. */
-  readonly mayRepeat: boolean;
-  /** For an order that may have been placed: what its client order id is made of. */
-  readonly order?: {
-    readonly assetClass: 'stocks' | 'options';
-    readonly subject: string;
-    readonly idempotencyKey?: string;
-    readonly clientOrderId?: string;
-  };
+  /** Of a request that places an order: what the broker will know it by, whoever places it. */
+  readonly orderId?: string;
+  /** A holder that is gone may have acted on it before this is called. */
+  readonly mayHaveActed: boolean;
 }
+
+export type ElsewhereReply =
+  | { readonly kind: 'answered'; readonly answer: AccountAnswer }
+  /** The account turns out to be here. */
+  | { readonly kind: 'here'; readonly mayHaveActed: boolean };
 
 /** How long a caller waits while nobody holds the account: a lease's time to live, and the next one's start. */
 const HOLDER_WAIT_MS = 8_000;
@@ -46,26 +46,25 @@ export class Elsewhere {
     return this.parts.map.placeOf(accountId);
   }
 
-  /** Undefined when it turns out to be here, with nothing done so far. Never rejects. */
-  async answer(request: ElsewhereRequest, signal: AbortSignal): Promise<AccountAnswer | undefined> {
+  /** Never rejects. */
+  async answer(request: ElsewhereRequest, signal: AbortSignal): Promise<ElsewhereReply> {
     const { clock, meter } = this.parts;
     const startedAt = clock.monotonicMs();
-    let mayHaveActed = false;
+    let { mayHaveActed } = request;
     for (;;) {
       const leftMs = request.budgetMs - (clock.monotonicMs() - startedAt);
       const place = this.placeOf(request.accountId);
-      if (place.kind === 'here' && (request.mayRepeat || !mayHaveActed)) return undefined;
+      if (place.kind === 'here') return { kind: 'here', mayHaveActed };
       if (place.kind === 'there' && leftMs > 0) {
-        const reply = await this.#try(request, place.instance, leftMs, signal);
+        const reply = await this.#try({ ...request, mayHaveActed }, place.instance, leftMs, signal);
         const verdict = verdictOf(reply, mayHaveActed);
         meter.count('opitios_forwarded_requests_total', { result: verdict });
-        if (verdict === 'answered' && reply.kind === 'answered') return passedOn(reply);
+        if (verdict === 'answered' && reply.kind === 'answered') return { kind: 'answered', answer: passedOn(reply) };
         if (verdict === 'ambiguous') mayHaveActed = true;
-        if (mayHaveActed && !request.mayRepeat) return interrupted(request);
       }
       const spentMs = clock.monotonicMs() - startedAt;
       if (signal.aborted || spentMs >= Math.min(HOLDER_WAIT_MS, request.budgetMs))
-        return mayHaveActed ? interrupted(request) : unavailable();
+        return { kind: 'answered', answer: mayHaveActed ? interrupted(request) : unavailable() };
       await this.#change(RECHECK_MS);
     }
   }
@@ -91,8 +90,9 @@ export class Elsewhere {
     const moved = new AbortController();
     const done = new AbortController();
     void this.#watch(request.accountId, to, moved, done.signal);
-    const leave = request.mayRepeat ? AbortSignal.any([moved.signal, signal]) : new AbortController().signal;
-    const reply = await this.parts.forwarder.send(request, to, { budgetMs, signal: leave });
+    const leave = AbortSignal.any([moved.signal, signal]);
+    const { mayHaveActed } = request;
+    const reply = await this.parts.forwarder.send(request, to, { budgetMs, mayHaveActed, signal: leave });
     done.abort();
     return reply;
   }
@@ -154,22 +154,10 @@ function passedOn(reply: Extract<ForwardReply, { readonly kind: 'answered' }>): 
   return { kind: 'answer', status: reply.status, headers, body: reply.body };
 }
 
-/** The holder may have acted. A 5xx would invite a new key, so an order whose id can be named is `unknown`: 202. */
-function interrupted(request: ElsewhereRequest): AccountAnswer {
-  const { order, accountId } = request;
-  if (order !== undefined) {
-    const { assetClass, subject, idempotencyKey, clientOrderId } = order;
-    const id = submittedOrderId(
-      {
-        kind: 'submit-order',
-        ...{ accountId, assetClass, dryRun: false },
-        order: clientOrderId === undefined ? {} : { client_order_id: clientOrderId },
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
-      },
-      subject,
-    );
-    if (id !== undefined) return unknownAnswer(accountId, id);
-  }
+/** The holder may have acted. A 5xx would invite a new key, so an order is `unknown`: 202. */
+export function interrupted(request: Pick<ElsewhereRequest, 'accountId' | 'orderId' | 'method'>): AccountAnswer {
+  const { orderId, accountId } = request;
+  if (orderId !== undefined) return unknownAnswer(accountId, orderId);
   const isRead = request.method === 'GET';
   return problem('owner-unavailable', 'the instance that holds the account did not answer', {
     retryable: isRead,

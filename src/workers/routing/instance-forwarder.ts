@@ -10,6 +10,8 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 export const FORWARDED_HEADER = 'x-opitios-forwarded-by';
 /** Milliseconds that the caller will still wait. */
 export const BUDGET_HEADER = 'x-opitios-budget-ms';
+/** Present where an earlier holder, which is gone, may have acted on the request. */
+export const SENT_BEFORE_HEADER = 'x-opitios-sent-before';
 
 export interface ForwardedRequest {
   readonly method: string;
@@ -59,7 +61,7 @@ export class InstanceForwarder {
   async send(
     request: ForwardedRequest,
     to: InstanceAddress,
-    limits: { readonly budgetMs: number; readonly signal: AbortSignal },
+    limits: { readonly budgetMs: number; readonly mayHaveActed: boolean; readonly signal: AbortSignal },
   ): Promise<ForwardReply> {
     const over = new AbortController();
     const cancel = this.clock.after(limits.budgetMs + GRACE_MS, () => over.abort());
@@ -71,6 +73,7 @@ export class InstanceForwarder {
           ...request.headers,
           [FORWARDED_HEADER]: this.self(),
           [BUDGET_HEADER]: String(Math.max(1, Math.floor(limits.budgetMs))),
+          ...(limits.mayHaveActed && { [SENT_BEFORE_HEADER]: 'perhaps' }),
         },
         body: request.body ?? null,
         signal: AbortSignal.any([over.signal, limits.signal]),

@@ -12,7 +12,7 @@ import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
 import { silentTracer, traced, type Tracer } from '../../kernel/runtime/tracer.js';
 import { unknownAnswer } from '../orders/answers.js';
-import { submittedOrderId } from '../orders/order-id.js';
+import { isPlacing, namesItsOrder, orderIdOf } from '../orders/order-id.js';
 import type { AccountRouter, RoutedAnswer } from './account-router.js';
 import type { LocalAccounts } from './local-accounts.js';
 import type { OwnershipView } from './ownership-view.js';
@@ -28,8 +28,6 @@ export interface MeshRouterParts {
   readonly clock: Clock;
   readonly meter: Meter;
   readonly tracer?: Tracer;
-  /** A key for a request that came without one and crosses the mesh; undefined where callers must bring their own. */
-  readonly newKey: () => string | undefined;
   /** Another instance holds the account, or will soon: only where several share the accounts. */
   readonly isElsewhere?: (accountId: AccountId) => boolean;
 }
@@ -65,13 +63,17 @@ export class MeshRouter implements AccountRouter {
     return this.parts.configured().has(accountId);
   }
 
+  orderIdOf(request: AccountRequest, subject: string): string | undefined {
+    return isPlacing(request) && !request.dryRun ? orderIdOf(request, subject) : undefined;
+  }
+
   report(accountId: AccountId): SessionReport | undefined {
     return this.parts.reports.of(accountId);
   }
 
   async execute(asked: AccountRequest, context: CallContext, signal?: AbortSignal): Promise<RoutedAnswer> {
     const { clock, local } = this.parts;
-    const request = local.has(asked.accountId) ? asked : this.#keyed(asked);
+    let request = asked;
     const startedAt = clock.monotonicMs();
     const waitMs = Math.min(OWNER_WAIT_MS, context.budgetMs);
     let isInterrupted = false;
@@ -81,8 +83,10 @@ export class MeshRouter implements AccountRouter {
       const here = local.execute(request, left);
       const told =
         here === undefined ? await this.#ask({ request, context: left }, signal) : await this.#mine(here, request);
-      if (told === 'interrupted') isInterrupted = true;
-      else if (told !== undefined && !(isInterrupted && isInFlight(told.answer))) {
+      if (told === 'interrupted') {
+        isInterrupted = true;
+        request = askedAgain(request);
+      } else if (told !== undefined && !(isInterrupted && provesNothing(request, told.answer))) {
         this.#count(here === undefined ? 'mesh' : 'local');
         return { ...told, queueMs: waitedMs };
       }
@@ -157,17 +161,10 @@ export class MeshRouter implements AccountRouter {
     this.parts.meter.count('opitios_routing_interrupted_total');
     if (request.kind === 'read' || request.kind === 'describe')
       return problem('owner-unavailable', 'the owner of the account is being replaced', { retryable: true }, 1);
-    const id = request.kind === 'submit-order' && !request.dryRun ? submittedOrderId(request, subject) : undefined;
+    const id = this.orderIdOf(request, subject);
     if (id !== undefined) return unknownAnswer(request.accountId, id);
     const detail = 'the owner did not answer; whether it acted is unknown';
     return problem('owner-unavailable', detail, { outcome: 'unknown', retryable: false });
-  }
-
-  /** With a key of its own a request can be repeated at the next owner without acting twice. */
-  #keyed(request: AccountRequest): AccountRequest {
-    if (mayRepeat(request)) return request;
-    const idempotencyKey = this.parts.newKey();
-    return idempotencyKey === undefined ? request : ({ ...request, idempotencyKey } as AccountRequest);
   }
 
   #serve(asked: Routed): Promise<MeshMessage> {
@@ -212,23 +209,23 @@ function underSpan(routed: Routed, traceparent: string | undefined): Routed {
   return traceparent === undefined ? routed : { ...routed, context: { ...routed.context, traceparent } };
 }
 
-/** After an interruption this is our own earlier attempt. */
-function isInFlight(answer: AccountAnswer): boolean {
-  return answer.kind === 'problem' && answer.problem.code === 'request-in-flight';
+/** The first is our own earlier attempt; the others come from an owner that has not read the journal of the one before. */
+const PROVE_NOTHING: ReadonlySet<ProblemCode> = new Set(['request-in-flight', 'account-unavailable', 'overloaded']);
+
+/** After an interruption: whether the owner that is gone acted is not known by this. */
+function provesNothing(request: AccountRequest, answer: AccountAnswer): boolean {
+  return isPlacing(request) && answer.kind === 'problem' && PROVE_NOTHING.has(answer.problem.code);
 }
 
 function mayRepeat(request: AccountRequest): boolean {
-  switch (request.kind) {
-    case 'submit-order':
-      return (
-        request.dryRun || request.idempotencyKey !== undefined || typeof request.order['client_order_id'] === 'string'
-      );
-    case 'replace-order':
-    case 'close-position':
-      return request.dryRun || request.idempotencyKey !== undefined;
-    default:
-      return true;
-  }
+  return !isPlacing(request) || request.dryRun || namesItsOrder(request);
+}
+
+/** The journal of the next owner, on the same disk, says what the one before did with it. */
+function askedAgain(request: AccountRequest): AccountRequest {
+  if (!isPlacing(request)) return request;
+  const { sentBefore, ...named } = request;
+  return sentBefore === 'never' ? named : request;
 }
 
 /** An owner's answer on the mesh: its body travels beside it. */

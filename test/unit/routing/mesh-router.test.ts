@@ -1,5 +1,10 @@
 import { expect, test } from '@jest/globals';
-import type { AccountAnswer, AccountRequest, CallContext } from '../../../src/kernel/domain/account-request.js';
+import type {
+  AccountAnswer,
+  AccountRequest,
+  CallContext,
+  OrderNaming,
+} from '../../../src/kernel/domain/account-request.js';
 import { GatewayError } from '../../../src/kernel/domain/errors.js';
 import { parseAccountId } from '../../../src/kernel/domain/identifiers.js';
 import { silentMeter } from '../../../src/kernel/runtime/meter.js';
@@ -47,10 +52,8 @@ function aWorker(network: MemoryNetwork, slot: number, fakes: Fakes = {}) {
   const local = new LocalAccounts(desk, () => ownership.changed());
   const clock = new SystemClock();
   const reports = new SessionReports(mesh);
-  let keys = 0;
-  const newKey = (): string => `key-${(keys += 1)}`;
   const configured = (): ReadonlySet<typeof account> => new Set([account]);
-  const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter: silentMeter, newKey });
+  const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter: silentMeter });
   return { router, local, ownership, reports };
 }
 
@@ -65,6 +68,11 @@ function aSession(slot: number): AccountSession {
     read: () => Promise.resolve(answerOf('session', slot)),
     report,
   } as unknown as AccountSession;
+}
+
+function namingOf(request: AccountRequest): OrderNaming {
+  const { idempotencyKey, sentBefore } = request as OrderNaming;
+  return { ...(idempotencyKey && { idempotencyKey }), ...(sentBefore && { sentBefore }) };
 }
 
 const owned = (slot: number, version = 1) => ({ version, assignments: [{ accountId: account, slot, epoch: version }] });
@@ -109,19 +117,19 @@ test('an order whose owner died is repeated at its successor under the same key,
   const seen: unknown[] = [];
   const dying = aWorker(network, 1, {
     execute: (request) => {
-      seen.push((request as { idempotencyKey?: string }).idempotencyKey);
+      seen.push(namingOf(request));
       network.kill(1);
       return Promise.reject(new GatewayError('PEER_GONE'));
     },
   });
   dying.local.admit(aSession(1));
   asking.ownership.apply(owned(1));
-  const waiting = asking.router.execute(order(), context);
+  const waiting = asking.router.execute(order({ idempotencyKey: 'key-1', sentBefore: 'never' }), context);
   await new Promise(setImmediate);
 
   const next = aWorker(network, 2, {
     execute: (request) => {
-      seen.push((request as { idempotencyKey?: string }).idempotencyKey);
+      seen.push(namingOf(request));
       return Promise.resolve(answerOf('desk', 2));
     },
   });
@@ -129,7 +137,30 @@ test('an order whose owner died is repeated at its successor under the same key,
   asking.ownership.apply(owned(2, 2));
 
   expect((await waiting).answer).toMatchObject(answerOf('desk', 2));
-  expect(seen).toEqual(['key-1', 'key-1']);
+  // The next owner has the journal of the one before: only the first of them may say by itself that nothing was sent.
+  expect(seen).toEqual([{ idempotencyKey: 'key-1', sentBefore: 'never' }, { idempotencyKey: 'key-1' }]);
+});
+
+test('an owner that has not read the journal yet cannot say that nothing was sent', async () => {
+  const network = new MemoryNetwork();
+  const asking = aWorker(network, 0);
+  const dying = aWorker(network, 1, {
+    execute: () => {
+      network.kill(1);
+      return Promise.reject(new GatewayError('PEER_GONE'));
+    },
+  });
+  dying.local.admit(aSession(1));
+  asking.ownership.apply(owned(1));
+  const waiting = asking.router.execute(order({ idempotencyKey: 'key-1' }), { ...context, budgetMs: 400 });
+  await new Promise(setImmediate);
+
+  const problem = { code: 'account-unavailable', detail: 'not adopted yet' } as const;
+  const next = aWorker(network, 2, { execute: () => Promise.resolve({ kind: 'problem', problem }) });
+  next.local.admit(aSession(2));
+  asking.ownership.apply(owned(2, 2));
+
+  expect((await waiting).answer).toMatchObject({ kind: 'answer', status: 202 });
 });
 
 test("a caller's own client order id is its key and is left alone", async () => {

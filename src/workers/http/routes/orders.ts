@@ -1,5 +1,5 @@
 /** Everything that changes orders or positions. One request carries one intent of one account, named by the path alone. */
-import type { AccountRequest } from '../../../kernel/domain/account-request.js';
+import type { AccountRequest, OrderNaming } from '../../../kernel/domain/account-request.js';
 import type { AccountId } from '../../../kernel/domain/identifiers.js';
 import * as answer from './answer-schemas.js';
 import * as field from '../schema/fields.js';
@@ -25,7 +25,7 @@ const UNKNOWN: Route['answers'][number] = {
 const ORDERED: Route['answers'] = [{ status: 201, description: "Alpaca's order.", schema: answer.order }, UNKNOWN, DRY];
 
 type Shape = Pick<Route, 'name' | 'method' | 'work' | 'summary' | 'answers' | 'path'> &
-  Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'bodyExamples' | 'idempotent'>>;
+  Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'bodyExamples'>>;
 
 function trade(template: string, shape: Shape, make: (call: Call) => AccountRequest): Route {
   return {
@@ -36,6 +36,11 @@ function trade(template: string, shape: Shape, make: (call: Call) => AccountRequ
     query: { ...shape.query, ...dryRunQuery },
     handle: (call, doors) => carryOut(make(call), call, doors),
   };
+}
+
+/** A route that places an order. */
+function place(template: string, shape: Shape, make: (call: Call) => AccountRequest): Route {
+  return { ...trade(template, shape, make), places: make };
 }
 
 async function carryOut(request: AccountRequest, call: Call, doors: Doors): Promise<Reply> {
@@ -64,8 +69,8 @@ function placeOf(status: number, body: Uint8Array): string | undefined {
   return typeof clientOrderId === 'string' ? `by-client-order-id/${encodeURIComponent(clientOrderId)}` : undefined;
 }
 
-function keyOf(call: Call): { idempotencyKey?: string } {
-  return call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey };
+function namingOf({ idempotencyKey, sentBefore }: Call): OrderNaming {
+  return { ...(idempotencyKey !== undefined && { idempotencyKey }), ...(sentBefore !== undefined && { sentBefore }) };
 }
 
 const dryRun = (call: Call): boolean => call.query['dry_run'] === 'true';
@@ -77,7 +82,7 @@ function submit(assetClass: 'stocks' | 'options') {
     assetClass,
     order: call.body,
     dryRun: dryRun(call),
-    ...keyOf(call),
+    ...namingOf(call),
   });
 }
 
@@ -87,7 +92,7 @@ function decimalOf(call: Call, name: 'qty' | 'percentage'): Partial<Record<typeo
 }
 
 export const orderRoutes: readonly Route[] = [
-  trade(
+  place(
     '/orders/stocks',
     {
       name: 'submitStockOrder',
@@ -98,12 +103,11 @@ export const orderRoutes: readonly Route[] = [
       path: accountPath,
       body: stockOrder,
       bodyExamples: STOCK_ORDER_EXAMPLES,
-      idempotent: true,
       answers: ORDERED,
     },
     submit('stocks'),
   ),
-  trade(
+  place(
     '/orders/options',
     {
       name: 'submitOptionOrder',
@@ -113,12 +117,11 @@ export const orderRoutes: readonly Route[] = [
       path: accountPath,
       body: optionOrder,
       bodyExamples: OPTION_ORDER_EXAMPLES,
-      idempotent: true,
       answers: ORDERED,
     },
     submit('options'),
   ),
-  trade(
+  place(
     '/orders/{order_id}',
     {
       name: 'replaceOrder',
@@ -130,7 +133,6 @@ export const orderRoutes: readonly Route[] = [
       path: orderPath,
       body: orderChanges,
       bodyExamples: { 'another price': { limit_price: '189.75' }, 'fewer shares': { qty: '5', limit_price: '189.75' } },
-      idempotent: true,
       answers: [{ status: 200, description: "Alpaca's new order.", schema: answer.order }, UNKNOWN],
     },
     (call) => ({
@@ -139,7 +141,7 @@ export const orderRoutes: readonly Route[] = [
       orderId: call.path['order_id'] ?? '',
       changes: call.body,
       dryRun: dryRun(call),
-      ...keyOf(call),
+      ...namingOf(call),
     }),
   ),
   trade(
@@ -175,7 +177,7 @@ export const orderRoutes: readonly Route[] = [
     },
     (call) => ({ kind: 'cancel-all-orders', accountId: accountOf(call), dryRun: dryRun(call) }),
   ),
-  trade(
+  place(
     '/positions/{symbol}',
     {
       name: 'closePosition',
@@ -189,7 +191,6 @@ export const orderRoutes: readonly Route[] = [
         percentage: field.decimal('positive', 'Of the position, up to 100.'),
       },
       exclusive: ['qty', 'percentage'],
-      idempotent: true,
       answers: ORDERED,
     },
     (call) => ({
@@ -199,7 +200,7 @@ export const orderRoutes: readonly Route[] = [
       dryRun: dryRun(call),
       ...decimalOf(call, 'qty'),
       ...decimalOf(call, 'percentage'),
-      ...keyOf(call),
+      ...namingOf(call),
     }),
   ),
 ];

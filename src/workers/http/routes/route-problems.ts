@@ -55,7 +55,7 @@ export function problemsOf(route: Route): readonly ProblemCode[] {
     ...when(route.template.includes('{symbol}'), ['symbol-not-found']),
     ...when(/\{(?:client_)?order_id\}/.test(route.template), ['order-not-found']),
     ...when(route.body !== undefined, ['payload-too-large', 'unsupported-media-type']),
-    ...when(route.idempotent === true, KEYED),
+    ...when(route.places !== undefined, KEYED),
     ...when(isTrade && route.work === 'order', SUBMIT),
     ...when(isTrade && route.work === 'cancel', ['venue-rejected', 'order-not-sent', 'lease-lost']),
     ...when(route.permission === 'market_data', ['market-data-unavailable']),

@@ -3,7 +3,7 @@
  * from the same list, so none of them can know a route that the others do not.
  */
 import type joi from 'joi';
-import type { CallContext, TradingState } from '../../../kernel/domain/account-request.js';
+import type { AccountRequest, CallContext, OrderNaming, TradingState } from '../../../kernel/domain/account-request.js';
 import type { AccountId } from '../../../kernel/domain/identifiers.js';
 import type { Permission, Principal } from '../../../kernel/domain/permissions.js';
 import type { Problem } from '../../../kernel/domain/problem.js';
@@ -42,8 +42,8 @@ export interface Route {
   readonly bodyOptional?: boolean;
   /** Only where a route needs more than `limits.bodyBytesMax`. */
   readonly bodyBytesMax?: number;
-  /** Takes an Idempotency-Key. */
-  readonly idempotent?: boolean;
+  /** Present where an order is placed: its request. Such a route takes an Idempotency-Key. */
+  readonly places?: (call: Call) => AccountRequest;
   readonly answers: readonly RouteAnswer[];
   readonly handle: (call: Call, doors: Doors) => Reply | Promise<Reply>;
   /** Answers without a promise where everything is at hand, for a call without query and body. */
@@ -59,7 +59,7 @@ export interface RouteAnswer {
   readonly contentType?: string;
 }
 
-export interface Call {
+export interface Call extends OrderNaming {
   readonly path: Readonly<Record<string, string>>;
   /** Validated: numbers are numbers, everything else is text. */
   readonly query: Readonly<Record<string, string | number | undefined>>;
@@ -69,7 +69,6 @@ export interface Call {
   /** Present on every route that asks for a permission. */
   readonly principal: Principal | undefined;
   readonly context: CallContext;
-  readonly idempotencyKey: string | undefined;
   readonly acceptsGzip: boolean;
   /** Aborts when the client goes away; for reads only, an order goes on. */
   readonly signal: AbortSignal;
