@@ -134,7 +134,9 @@ const streams = section({
 });
 
 const limits = section({
-  body_bytes_max: whole('Largest request body.', 1024, 16_777_216).default(1_048_576),
+  body_bytes_max: whole('Largest request body of a route that has no size of its own.', 1024, 16_777_216).default(
+    65_536,
+  ),
   headers_timeout_ms: whole('Time for the request headers.', 100, 20_000).default(5000),
   request_timeout_ms: whole('Time for the whole request to arrive.', 100, 20_000).default(10_000),
   keep_alive_timeout_ms: whole('Idle time of a client connection.', 1000, 600_000).default(65_000),

@@ -21,6 +21,10 @@ export class Exchange {
   /** The connection ends with this answer. */
   mustClose = false;
   settled = false;
+  /** Held until the request is settled (request-places.ts). */
+  place: RequestPlace | undefined = undefined;
+  /** Its connection is busy with it until this is called (connection-places.ts). */
+  leaveConnection: (() => void) | undefined = undefined;
   /** The body as it came, once it has been read: another instance may have to answer. */
   rawBody: Uint8Array | undefined = undefined;
   /** Only where traces are recorded. */
@@ -33,6 +37,8 @@ export class Exchange {
     readonly ids: RequestIds,
   ) {}
 }
+
+export type RequestPlace = { readonly kind: 'anonymous'; readonly address: string } | { readonly kind: 'verified' };
 
 export interface RequestIds {
   readonly requestId: string;

@@ -59,17 +59,27 @@ export class Gate {
       exchange.mustClose = true;
       return { code: 'draining', detail: 'This worker takes no new work; connect again.', retryAfterS: 1 };
     }
-    const { inFlightMax } = this.deps.config.limits;
-    const places = route.work === 'read' ? Math.max(1, Math.floor(inFlightMax * (1 - ORDER_SHARE))) : inFlightMax;
-    if ((route.work === 'read' || route.work === 'order') && this.deps.traffic.inFlight > places) {
-      this.deps.traffic.shed(route.work);
-      const members = route.work === 'order' ? { retryable: true } : {};
-      return { code: 'overloaded', detail: 'Too many requests are in flight.', retryAfterS: 1, members };
-    }
     if (this.deps.config.server.requireHttps && !this.deps.proxies.isSecure(exchange.req)) {
       return { code: 'https-required', detail: 'This gateway is configured to serve HTTPS only.' };
     }
     return undefined;
+  }
+
+  /** For a route that asks for no token. */
+  isAnonymous(exchange: Exchange): void {
+    this.deps.traffic.isAnonymous(exchange);
+  }
+
+  /** A place among the verified requests. Cancels and what must always be answered are never refused one. */
+  takePlace(route: Route, exchange: Exchange, principal: Principal): Problem | undefined {
+    const { traffic, config } = this.deps;
+    traffic.isVerified(exchange, principal.subject);
+    const { inFlightMax } = config.limits;
+    const places = route.work === 'read' ? Math.max(1, Math.floor(inFlightMax * (1 - ORDER_SHARE))) : inFlightMax;
+    if ((route.work !== 'read' && route.work !== 'order') || traffic.places.inFlight <= places) return undefined;
+    traffic.shed(route.work);
+    const members = route.work === 'order' ? { retryable: true } : {};
+    return { code: 'overloaded', detail: 'Too many requests are in flight.', retryAfterS: 1, members };
   }
 
   /** The bearer token as text; undefined when the header is missing or is not one. */
@@ -97,6 +107,7 @@ export class Gate {
   async authenticate(exchange: Exchange): Promise<Principal | Problem> {
     const known = this.known(exchange);
     if (known !== undefined) return known;
+    this.deps.traffic.isAnonymous(exchange);
     const token = this.tokenOf(exchange);
     if (token === undefined) return unauthenticated(exchange.req.headers.authorization !== undefined);
     try {

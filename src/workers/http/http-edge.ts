@@ -4,7 +4,7 @@
  */
 import http from 'node:http';
 import type https from 'node:https';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { setImmediate as polled } from 'node:timers/promises';
 import type { IncomingMessage } from 'node:http';
 import express from 'express';
@@ -98,10 +98,11 @@ class Edge implements HttpEdge {
     this.#tracer = deps.tracer ?? silentTracer;
     const proxies = new ProxyTrust(config.server.trustProxy);
     const overTls = config.server.tls !== undefined || config.server.requireHttps;
-    this.#traffic = new Traffic({ clock, log, meter, proxies });
+    this.#traffic = new Traffic({ clock, log, meter, proxies, limits: config.limits });
     this.#sender = new AnswerSender(securityHeaders(overTls), {
       monotonicMs: () => clock.monotonicMs(),
       draining: () => this.#draining,
+      answered: (exchange) => this.#traffic.answered(exchange),
     });
     const routes = routeTable({
       exposeMetrics: config.server.exposeMetrics && deps.metrics !== undefined,
@@ -174,6 +175,8 @@ class Edge implements HttpEdge {
 
   #attach(proxies: ProxyTrust): void {
     const { server } = this;
+    // Of a TLS listener too this is the plain socket, before the handshake.
+    server.on('connection', (socket: Socket) => this.#traffic.connections.opened(socket));
     server.on('request', (req, res) => this.#enter(req, res));
     // Without a listener Node answers by itself, uncounted.
     server.on('checkExpectation', (req, res) => this.#enter(req, res));
@@ -205,8 +208,8 @@ class Edge implements HttpEdge {
       this.#ids.next(req.headers, span?.traceparent),
     );
     exchange.span = span;
+    this.#traffic.begin(exchange, carriedBy(req.socket));
     carry(req.socket, exchange);
-    this.#traffic.begin(exchange);
     const problem = framingProblem(req) ?? expectationProblem(req);
     if (problem !== undefined) {
       exchange.mustClose = true;

@@ -1,12 +1,17 @@
 /**
- * Reads a JSON body strictly (RFC 8259): no key twice, no reserved key, bounded depth and number of keys. It exists
- * because JSON.parse takes the last of two equal keys in silence and rounds a number that a double cannot hold: here
- * such a number stays the text the caller wrote, so that the broker sees the caller's value.
+ * Reads a JSON body strictly (RFC 8259): no key twice, no reserved key, bounded depth, number of keys and of values,
+ * bounded numbers; its time is linear in the length of the text. It exists because JSON.parse takes the last of two
+ * equal keys in silence and rounds a number that a double cannot hold: here such a number stays the text the caller
+ * wrote, so that the broker sees the caller's value.
  */
 import { GatewayError } from '../../kernel/domain/errors.js';
 
 export const DEPTH_MAX = 16;
 export const KEYS_MAX = 200;
+/** Values of a body, those inside objects and arrays included, unless its route takes longer lists. */
+export const VALUES_MAX = 400;
+/** Characters of one number: no price or quantity needs as many. */
+export const NUMBER_CHARS_MAX = 40;
 
 /** Would reach the prototype of an object somewhere behind us. */
 const RESERVED = new Set(['__proto__', 'constructor', 'prototype']);
@@ -18,8 +23,8 @@ const SPACE = /[ \t\n\r]*/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y;
 
 /** @throws GatewayError MESSAGE_INVALID with facts `detail` and `field`, safe to show to the caller. */
-export function parseJsonText(text: string): unknown {
-  return new Reader(text).document();
+export function parseJsonText(text: string, valuesMax = VALUES_MAX): unknown {
+  return new Reader(text, valuesMax).document();
 }
 
 /** The number itself when a double says exactly what the text says, else the text. */
@@ -30,81 +35,101 @@ export function exactNumber(literal: string): number | string {
   return PLAIN_NUMBER.test(text) && canonical(text) === canonical(literal) && !Object.is(value, -0) ? value : literal;
 }
 
+/** Without the zeros that end a fraction. Counted from the end: a pattern would try every run of zeros on its way. */
 function canonical(text: string): string {
-  return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
+  if (!text.includes('.')) return text;
+  let end = text.length;
+  while (text[end - 1] === '0') end -= 1;
+  return text.slice(0, text[end - 1] === '.' ? end - 1 : end);
 }
 
 class Reader {
   #at = 0;
   #keys = 0;
+  #values = 0;
+  /** Where the reader stands, outermost first: put into words only for a refusal. */
+  readonly #path: (string | number)[] = [];
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly valuesMax: number,
+  ) {}
 
   document(): unknown {
-    const value = this.#value(0, '');
+    const value = this.#value(0);
     this.#space();
     if (this.#at !== this.text.length) this.#refuse('There is something after the JSON value.');
     return value;
   }
 
-  #value(depth: number, path: string): unknown {
+  #value(depth: number): unknown {
     this.#space();
+    this.#values += 1;
+    if (this.#values > this.valuesMax) this.#refuse(`The body has more than ${this.valuesMax} values.`);
     const first = this.text[this.#at];
     if (first === '{' || first === '[') {
-      if (depth >= DEPTH_MAX) this.#refuse(`The body is nested deeper than ${DEPTH_MAX} levels.`, path);
+      if (depth >= DEPTH_MAX) this.#refuse(`The body is nested deeper than ${DEPTH_MAX} levels.`);
       this.#at += 1;
-      return first === '{' ? this.#object(depth + 1, path) : this.#array(depth + 1, path);
+      return first === '{' ? this.#object(depth + 1) : this.#array(depth + 1);
     }
-    if (first === '"') return this.#string(path);
+    if (first === '"') return this.#string();
     if (this.#word('true')) return true;
     if (this.#word('false')) return false;
     if (this.#word('null')) return null;
+    return this.#number();
+  }
+
+  #number(): number | string {
     const literal = this.#match(NUMBER);
-    if (literal === undefined) return this.#refuse(`The body is not JSON at character ${this.#at + 1}.`, path);
+    if (literal === undefined) return this.#refuse(`The body is not JSON at character ${this.#at + 1}.`);
+    if (literal.length > NUMBER_CHARS_MAX) this.#refuse(`A number has more than ${NUMBER_CHARS_MAX} characters.`);
     return exactNumber(literal);
   }
 
-  #object(depth: number, path: string): Record<string, unknown> {
+  #object(depth: number): Record<string, unknown> {
     const object: Record<string, unknown> = {};
     if (this.#punctuation('}')) return object;
     do {
       this.#space();
-      const key = this.#string(path);
-      const field = path === '' ? key : `${path}.${key}`;
+      const key = this.#string();
       this.#keys += 1;
-      if (this.#keys > KEYS_MAX) this.#refuse(`The body has more than ${KEYS_MAX} keys.`, path);
-      if (RESERVED.has(key)) this.#refuse('The name is reserved.', field);
-      if (Object.hasOwn(object, key)) this.#refuse('The name is given more than once.', field);
-      if (!this.#punctuation(':')) this.#refuse(`A colon is missing at character ${this.#at + 1}.`, path);
-      object[key] = this.#value(depth, field);
+      if (this.#keys > KEYS_MAX) this.#refuse(`The body has more than ${KEYS_MAX} keys.`);
+      this.#path.push(key);
+      if (RESERVED.has(key)) this.#refuse('The name is reserved.');
+      if (Object.hasOwn(object, key)) this.#refuse('The name is given more than once.');
+      if (!this.#punctuation(':')) this.#refuse(`A colon is missing at character ${this.#at + 1}.`);
+      object[key] = this.#value(depth);
+      this.#path.pop();
     } while (this.#punctuation(','));
-    if (!this.#punctuation('}')) this.#refuse(`The object does not end at character ${this.#at + 1}.`, path);
+    if (!this.#punctuation('}')) this.#refuse(`The object does not end at character ${this.#at + 1}.`);
     return object;
   }
 
-  #array(depth: number, path: string): unknown[] {
+  #array(depth: number): unknown[] {
     const items: unknown[] = [];
     if (this.#punctuation(']')) return items;
     do {
-      items.push(this.#value(depth, `${path}[${items.length}]`));
+      this.#path.push(items.length);
+      items.push(this.#value(depth));
+      this.#path.pop();
     } while (this.#punctuation(','));
-    if (!this.#punctuation(']')) this.#refuse(`The array does not end at character ${this.#at + 1}.`, path);
+    if (!this.#punctuation(']')) this.#refuse(`The array does not end at character ${this.#at + 1}.`);
     return items;
   }
 
-  #string(path: string): string {
+  #string(): string {
     const quoted = this.#match(STRING);
-    if (quoted === undefined) return this.#refuse(`A string is expected at character ${this.#at + 1}.`, path);
+    if (quoted === undefined) return this.#refuse(`A string is expected at character ${this.#at + 1}.`);
     let value = quoted.slice(1, -1);
     if (!value.includes('\\')) return value;
     try {
       value = JSON.parse(quoted) as string;
     } catch {
-      return this.#refuse('A string has an escape that JSON does not know.', path);
+      return this.#refuse('A string has an escape that JSON does not know.');
     }
     // A lone surrogate has no UTF-8 form: it would reach the broker as another character.
     if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value)) {
-      this.#refuse('A string holds half a character.', path);
+      this.#refuse('A string holds half a character.');
     }
     return value;
   }
@@ -135,7 +160,11 @@ class Reader {
     return found;
   }
 
-  #refuse(detail: string, field = ''): never {
+  #refuse(detail: string): never {
+    const field = this.#path.reduce<string>(
+      (path, part) => (typeof part === 'number' ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`),
+      '',
+    );
     throw new GatewayError('MESSAGE_INVALID', { detail, field: field.slice(0, 80) });
   }
 }

@@ -6,6 +6,7 @@ import { HEADERS_MAX, HEADER_BYTES_MAX } from './framing.js';
 import type { EdgeConfig } from './gate.js';
 
 const REQUESTS_PER_SOCKET_MAX = 100_000;
+const CONNECTIONS_MARGIN = 256;
 /** How often Node looks for slow heads and bodies; its default of 30 s would let them live past our limit. */
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -26,6 +27,7 @@ export function createServer(config: EdgeConfig, tls: TlsOptions | undefined): h
   // Node cuts the list in silence at this number: stay above ours, which refuses.
   server.maxHeadersCount = HEADERS_MAX * 2;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
-  server.maxConnections = limits.connectionsMax;
+  // Above our own number (connection-places.ts): Node would drop the new connection, and never an old one.
+  server.maxConnections = limits.connectionsMax + CONNECTIONS_MARGIN;
   return server;
 }

@@ -25,6 +25,11 @@ export class ProxyTrust {
     return client;
   }
 
+  /** A peer whose connections carry other callers' requests. */
+  isProxy(address: string): boolean {
+    return this.#trusts(plainAddress(address), 1);
+  }
+
   isSecure(req: IncomingMessage): boolean {
     if ((req.socket as Partial<TLSSocket>).encrypted === true) return true;
     if (!this.#trusts(plainAddress(req.socket.remoteAddress ?? ''), 1)) return false;

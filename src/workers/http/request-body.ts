@@ -20,10 +20,16 @@ export function announcesBody(req: IncomingMessage): boolean {
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
-/** @param keep is given the bytes as they came, for whoever passes them on. */
+export interface BodyLimits {
+  readonly bytesMax: number;
+  /** Values in the JSON text; json-text.ts has the default. */
+  readonly valuesMax?: number;
+}
+
+/** @param keep is given the bytes as they came, for a request that another instance answers. */
 export async function readJsonBody(
   req: IncomingMessage,
-  bytesMax: number,
+  { bytesMax, valuesMax }: BodyLimits,
   keep?: (bytes: Uint8Array) => void,
 ): Promise<BodyResult> {
   if (!announcesBody(req)) return { kind: 'empty' };
@@ -34,7 +40,16 @@ export async function readJsonBody(
   if (bytes === 'too-large') return { kind: 'problem', problem: tooLarge(bytesMax) };
   if (bytes === 'aborted') return { kind: 'aborted' };
   keep?.(bytes);
-  return bytes.length === 0 ? { kind: 'empty' } : decode(bytes);
+  return bytes.length === 0 ? { kind: 'empty' } : decode(bytes, valuesMax);
+}
+
+/** Of a route that takes no body: reads up to the first byte of one, and no further. */
+export async function readNoBody(req: IncomingMessage): Promise<'empty' | 'body' | 'aborted'> {
+  if (!announcesBody(req)) return 'empty';
+  if (req.headers['transfer-encoding'] === undefined) return 'body';
+  const bytes = await collect(req, 0);
+  if (bytes === 'aborted') return 'aborted';
+  return bytes === 'too-large' ? 'body' : 'empty';
 }
 
 function mediaProblem(req: IncomingMessage): Problem | undefined {
@@ -74,7 +89,7 @@ function collect(req: IncomingMessage, bytesMax: number): Promise<Buffer | 'too-
   });
 }
 
-function decode(bytes: Buffer): BodyResult {
+function decode(bytes: Buffer, valuesMax: number | undefined): BodyResult {
   let text: string;
   try {
     text = UTF8.decode(bytes);
@@ -82,7 +97,7 @@ function decode(bytes: Buffer): BodyResult {
     return { kind: 'problem', problem: { code: 'request-malformed', detail: 'The body is not UTF-8.' } };
   }
   try {
-    return { kind: 'value', value: parseJsonText(text) };
+    return { kind: 'value', value: parseJsonText(text, valuesMax) };
   } catch (cause) {
     if (!(cause instanceof GatewayError)) throw cause;
     const detail = String(cause.facts['detail']);

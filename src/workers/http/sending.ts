@@ -39,6 +39,8 @@ export class AnswerSender implements Sender {
       readonly monotonicMs: () => number;
       /** Every answer of a draining server ends its connection. */
       readonly draining: () => boolean;
+      /** The answer has been given to the connection. */
+      readonly answered: (exchange: Exchange) => void;
     },
   ) {}
 
@@ -102,6 +104,7 @@ export class AnswerSender implements Sender {
     // Head and body as one text leave in one plain write; latin1 keeps every byte as it is.
     else if (body.byteLength <= ONE_WRITE_BYTES_MAX) res.end(latin1(body), 'latin1');
     else sendInSlices(res, body);
+    this.options.answered(exchange);
   }
 }
 

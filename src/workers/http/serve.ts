@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.js';
 import { Forwarding } from './forwarding.js';
 import type { EdgeConfig, Gate } from './gate.js';
 import { parseQuery } from './query-text.js';
-import { announcesBody, readJsonBody } from './request-body.js';
+import { announcesBody, readJsonBody, readNoBody, type BodyLimits } from './request-body.js';
 import type { Call, Doors, Reply, Route } from './routes/route.js';
 import { validate } from './schema/validation.js';
 import type { Sender } from './sending.js';
@@ -84,7 +84,10 @@ class RouteServer {
     const answer = this.route.quick?.(path, doors);
     if (answer === undefined) return false;
     exchange.principal = principal;
-    const refusal = gate.authorise(this.route, exchange, undefined) ?? gate.limitNow(exchange, principal);
+    const refusal =
+      gate.takePlace(this.route, exchange, principal) ??
+      gate.authorise(this.route, exchange, undefined) ??
+      gate.limitNow(exchange, principal);
     if (refusal === 'wait') return false;
     if (refusal === undefined) sender.reply(exchange, answer);
     else this.#refuse(exchange, refusal);
@@ -166,11 +169,14 @@ class RouteServer {
   }
 
   async #authorise(exchange: Exchange, account: string | undefined, gate: Gate): Promise<Problem | undefined> {
-    if (this.route.permission === 'none') return undefined;
+    if (this.route.permission === 'none') {
+      gate.isAnonymous(exchange);
+      return undefined;
+    }
     const found = await gate.authenticate(exchange);
     if ('code' in found) return found;
     exchange.principal = found;
-    const refusal = gate.authorise(this.route, exchange, account);
+    const refusal = gate.takePlace(this.route, exchange, found) ?? gate.authorise(this.route, exchange, account);
     if (refusal !== undefined || this.#isForwarded(exchange)) return refusal;
     return gate.limit(exchange);
   }
@@ -221,14 +227,14 @@ class RouteServer {
   ): Promise<{ kind: 'value'; value: Call['body'] } | { kind: 'problem'; problem: Problem } | { kind: 'aborted' }> {
     const { route } = this;
     if (route.body === undefined) {
-      if (!announcesBody(exchange.req)) return { kind: 'value', value: NO_BODY };
-      const result = await this.#read(exchange, this.deps.config.limits.bodyBytesMax);
-      if (result.kind === 'aborted' || result.kind === 'problem') return result;
-      if (result.kind === 'empty') return { kind: 'value', value: NO_BODY };
-      return noBodyTaken(result.value);
+      const found = await readNoBody(exchange.req);
+      if (found === 'aborted') return { kind: 'aborted' };
+      return found === 'empty' ? { kind: 'value', value: NO_BODY } : noBodyTaken();
     }
-    const bytesMax = Math.max(route.bodyBytesMax ?? 0, this.deps.config.limits.bodyBytesMax);
-    const result = await this.#read(exchange, bytesMax);
+    const result = await this.#read(exchange, {
+      bytesMax: route.bodyBytesMax ?? this.deps.config.limits.bodyBytesMax,
+      ...(route.bodyValuesMax !== undefined && { valuesMax: route.bodyValuesMax }),
+    });
     if (result.kind === 'aborted' || result.kind === 'problem') return result;
     if (result.kind === 'empty' && route.bodyOptional === true) return { kind: 'value', value: NO_BODY };
     if (result.kind === 'empty') {
@@ -244,9 +250,9 @@ class RouteServer {
     return validate(route.body, result.value, 'body');
   }
 
-  #read(exchange: Exchange, bytesMax: number): ReturnType<typeof readJsonBody> {
-    if (this.deps.forwarding === undefined) return readJsonBody(exchange.req, bytesMax);
-    return readJsonBody(exchange.req, bytesMax, (bytes) => (exchange.rawBody = bytes));
+  #read(exchange: Exchange, limits: BodyLimits): ReturnType<typeof readJsonBody> {
+    if (this.deps.forwarding === undefined) return readJsonBody(exchange.req, limits);
+    return readJsonBody(exchange.req, limits, (bytes) => (exchange.rawBody = bytes));
   }
 
   #call(exchange: Exchange, path: Readonly<Record<string, string>>, input: Input): Call {
@@ -287,14 +293,9 @@ function keyError(detail: string): { field: string; in: 'header'; detail: string
   return { field: 'idempotency-key', in: 'header', detail };
 }
 
-function noBodyTaken(value: unknown): { kind: 'problem'; problem: Problem } {
-  const names = typeof value === 'object' && value !== null ? Object.keys(value).slice(0, 10) : [];
-  const detail = 'is not a known field: this route takes no body';
-  const errors = (names.length === 0 ? ['body'] : names).map((name) => ({
-    field: name.slice(0, 80),
-    in: 'body' as const,
-    detail,
-  }));
+/** Its content is not read. */
+function noBodyTaken(): { kind: 'problem'; problem: Problem } {
+  const errors = [{ field: 'body', in: 'body' as const, detail: 'this route takes no body' }];
   return { kind: 'problem', problem: { code: 'validation-failed', detail: 'This route takes no body.', errors } };
 }
 

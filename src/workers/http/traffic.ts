@@ -3,8 +3,11 @@ import type { Log } from '../../kernel/runtime/log.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Labels, Meter } from '../../kernel/runtime/meter.js';
 import type { Span } from '../../kernel/runtime/tracer.js';
+import { ConnectionPlaces } from './connection-places.js';
 import type { Exchange } from './exchange.js';
 import type { ProxyTrust } from './proxy-trust.js';
+import { RequestPlaces } from './request-places.js';
+import { UnreadAnswers } from './unread-answers.js';
 
 export const REQUESTS_TOTAL = 'opitios_http_requests_total';
 export const REQUEST_SECONDS = 'opitios_http_request_seconds';
@@ -29,7 +32,9 @@ function endSpan(span: Span, route: string, exchange: Exchange, status: number):
 
 export class Traffic {
   readonly #labels = new Map<string, Labels>();
-  #inFlight = 0;
+  readonly places: RequestPlaces;
+  readonly connections: ConnectionPlaces;
+  readonly #unread: UnreadAnswers;
 
   constructor(
     private readonly deps: {
@@ -37,16 +42,37 @@ export class Traffic {
       readonly log: Log;
       readonly meter: Meter;
       readonly proxies: ProxyTrust;
+      readonly limits: { readonly inFlightMax: number; readonly connectionsMax: number };
     },
-  ) {}
-
-  get inFlight(): number {
-    return this.#inFlight;
+  ) {
+    const { limits, meter, proxies } = deps;
+    this.#unread = new UnreadAnswers(deps.clock);
+    this.places = new RequestPlaces(limits.inFlightMax, (exchange) => this.#settle(exchange));
+    this.connections = new ConnectionPlaces(
+      limits.connectionsMax,
+      (address) => proxies.isProxy(address),
+      () => meter.count(SHED_TOTAL, { work: 'connection' }),
+    );
   }
 
-  begin(exchange: Exchange): void {
-    this.#inFlight += 1;
+  /** @param before the request before it on the same connection. */
+  begin(exchange: Exchange, before: Exchange | undefined): void {
     exchange.res.on('close', () => this.#settle(exchange));
+    if (before !== undefined && !before.settled) this.places.waitBehind(exchange);
+  }
+
+  /** Before the token is verified, or for a route that asks for none. */
+  isAnonymous(exchange: Exchange): void {
+    this.places.takeAnonymous(exchange, this.deps.proxies.clientAddress(exchange.req));
+  }
+
+  answered(exchange: Exchange): void {
+    if (!exchange.settled) this.#unread.answered(exchange);
+  }
+
+  isVerified(exchange: Exchange, subject: string): void {
+    this.places.takeVerified(exchange);
+    if (!exchange.settled) exchange.leaveConnection ??= this.connections.verified(exchange.req.socket, subject);
   }
 
   /** A request that never became an exchange: a broken head, an upgrade. */
@@ -61,7 +87,9 @@ export class Traffic {
   #settle(exchange: Exchange): void {
     if (exchange.settled) return;
     exchange.settled = true;
-    this.#inFlight -= 1;
+    this.places.settled(exchange);
+    this.#unread.settled(exchange);
+    exchange.leaveConnection?.();
     const totalMs = this.deps.clock.monotonicMs() - exchange.startedMs;
     const route = exchange.route?.template ?? 'unmatched';
     const status = exchange.status === 0 ? CLIENT_CLOSED : exchange.status;

@@ -28,7 +28,11 @@ interface Serving {
 async function serving(): Promise<Serving> {
   let sent = 0;
   let isEnded = false;
-  const sender = new AnswerSender(securityHeaders(false), { monotonicMs: () => 0, draining: () => false });
+  const sender = new AnswerSender(securityHeaders(false), {
+    monotonicMs: () => 0,
+    draining: () => false,
+    answered: () => undefined,
+  });
   server = createServer((req, res) => {
     res.on('close', () => (isEnded = true));
     const headers = { 'content-type': 'text/plain' };

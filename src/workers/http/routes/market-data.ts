@@ -141,6 +141,7 @@ export const marketDataRoutes: readonly Route[] = [
       body: joi.object({ symbols: field.symbolsList.required(), feed }).label('SymbolList'),
       bodyExamples: { 'two symbols': { symbols: ['AAPL', 'MSFT'] } },
       bodyBytesMax: BATCH_BYTES_MAX,
+      bodyValuesMax: field.SYMBOLS_MAX + 10,
       answers: ok(answer.quotes, 'In the order asked; a bad symbol costs only its own entry.'),
       handle: ask(({ body }) => ({
         kind: 'stock-quotes',

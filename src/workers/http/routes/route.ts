@@ -40,8 +40,10 @@ export interface Route {
   /** Bodies to show, by what they do. Every one of them passes the schema (a test holds it to that). */
   readonly bodyExamples?: Readonly<Record<string, object>>;
   readonly bodyOptional?: boolean;
-  /** Only where a route needs more than `limits.bodyBytesMax`. */
+  /** Only where a route takes another size than `limits.bodyBytesMax`. */
   readonly bodyBytesMax?: number;
+  /** Only where a route takes longer lists than json-text.ts allows. */
+  readonly bodyValuesMax?: number;
   /** Present where an order is placed: its request. Such a route takes an Idempotency-Key. */
   readonly places?: (call: Call) => AccountRequest;
   readonly answers: readonly RouteAnswer[];
