@@ -22,6 +22,7 @@ const BODIES: Readonly<Record<string, object>> = {
   submitStockOrder: STOCK,
   submitOptionOrder: { ...STOCK, symbol: 'AAPL250620C00100000' },
   replaceOrder: { limit_price: '1' },
+  replaceOrderByClientOrderId: { limit_price: '1' },
   postStockQuotes: { symbols: ['AAPL'] },
 };
 

@@ -53,6 +53,8 @@ export function accountBody(request: AccountRequest): Answered {
       return jsonAnswer(undefined, 204);
     case 'cancel-all-orders':
       return jsonAnswer([{ id: ORDER.id, status: 200 }], 207);
+    case 'close-all-positions':
+      return jsonAnswer([{ symbol: 'AAPL', status: 201, body: ORDER }], 207);
     case 'read-audit':
       return jsonAnswer({ records: [{ kind: 'order_intent' }], count: 1 });
     default:

@@ -133,6 +133,10 @@ export class ScriptedSession implements AccountSession {
       return Promise.resolve({ kind: 'not-sent', reason: 'forbidden', detail: 'asked at the last moment' });
     }
     this.calls.push(call);
+    const position = /^\/v2\/positions\/(.+)$/.exec(call.path)?.[1];
+    const held =
+      call.method === 'GET' && position !== undefined ? this.positions_.get(decodeURIComponent(position)) : undefined;
+    if (held !== undefined) return Promise.resolve(answered(200, held));
     return Promise.resolve(this.answer(call, JSON.parse(call.body ?? '{}') as Record<string, unknown>));
   }
 

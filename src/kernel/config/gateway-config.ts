@@ -141,6 +141,8 @@ export interface RiskRules {
   readonly denySymbols?: readonly string[];
   /** Furthest a limit may stand from the quote, in percent. */
   readonly priceCollarPercent?: string;
+  readonly maxQuoteAgeMs?: number;
+  readonly maxSpreadPercent?: string;
   readonly noShort?: boolean;
   /** Two orders alike within this time: the second is denied. */
   readonly duplicateWindowMs?: number;

@@ -29,14 +29,24 @@ export const alpacaSection = section({
   warm_concurrency: whole('Accounts connected at a time at the start.', 1, 1024).default(32),
 });
 
+/** An asset's id is not taken: nothing in the file would say what it names. */
+function symbolList(description: string): Joi.ArraySchema {
+  const symbol = Joi.string()
+    .max(32)
+    .pattern(/^[A-Z0-9]+(?:[./][A-Z0-9]+)*$/i, 'symbol of a stock, a contract or a pair');
+  return Joi.array().items(symbol).description(description);
+}
+
 export const riskRules = Joi.object({
   max_order_notional: decimal('Largest value of one order, dollars.'),
   max_order_qty: decimal('Largest quantity of one order.'),
   max_orders_per_minute: whole('Orders of one account in a minute.', 1, 100_000),
   max_open_orders: whole('Open orders of one account.', 1, 100_000),
-  allow_symbols: Joi.array().items(Joi.string()).description('Only these.'),
-  deny_symbols: Joi.array().items(Joi.string()).description('Never these.'),
-  price_collar_percent: decimal('Furthest a limit may stand from the quote, percent.'),
+  allow_symbols: symbolList('Only these, and their options. Symbols or pairs in any case.'),
+  deny_symbols: symbolList('Never these, nor their options. Symbols or pairs in any case.'),
+  price_collar_percent: decimal('Furthest a limit, a stop or a way out of an OCO may stand from the quote, percent.'),
+  max_quote_age_ms: whole('Oldest quote on which a market order is taken.', 1, 86_400_000),
+  max_spread_percent: decimal('Widest spread on which a market order is taken, percent of the middle.'),
   no_short: Joi.boolean().description('Deny sells beyond the position.'),
   duplicate_window_ms: whole('Two orders alike within this time: the second is denied.', 1, 3_600_000),
 });
@@ -52,7 +62,11 @@ export const ordersSection = section({
   answer_deadline_ms: whole('How long a caller waits for an unknown outcome before the 202.', 100, 60_000).default(
     5000,
   ),
-  quarantine_after_ms: whole('An outcome unknown for longer halts the account.', 1000, 86_400_000).default(60_000),
+  quarantine_after_ms: whole(
+    'An outcome unknown for longer, and in no list, is given up as unconfirmed, with an alarm.',
+    1000,
+    86_400_000,
+  ).default(60_000),
   on_late: Joi.string()
     .valid('keep', 'cancel')
     .default('keep')

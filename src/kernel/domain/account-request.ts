@@ -45,6 +45,9 @@ export interface OrderNaming {
   readonly sentBefore?: 'never' | 'perhaps';
 }
 
+/** The broker's id is one address of an order, the client order id another: neither is ever taken for the other. */
+export type OrderTarget = { readonly orderId: string } | { readonly clientOrderId: string };
+
 export type AccountRequest =
   | { readonly kind: 'read'; readonly accountId: AccountId; readonly read: AccountRead; readonly freshness: Freshness }
   | ({
@@ -59,11 +62,11 @@ export type AccountRequest =
   | ({
       readonly kind: 'replace-order';
       readonly accountId: AccountId;
-      readonly orderId: string;
       readonly changes: Readonly<Record<string, unknown>>;
       readonly dryRun: boolean;
-    } & OrderNaming)
-  | { readonly kind: 'cancel-order'; readonly accountId: AccountId; readonly orderId: string; readonly dryRun: boolean }
+    } & OrderNaming &
+      OrderTarget)
+  | ({ readonly kind: 'cancel-order'; readonly accountId: AccountId; readonly dryRun: boolean } & OrderTarget)
   | { readonly kind: 'cancel-all-orders'; readonly accountId: AccountId; readonly dryRun: boolean }
   | ({
       readonly kind: 'close-position';
@@ -71,6 +74,13 @@ export type AccountRequest =
       readonly symbol: string;
       readonly qty?: string;
       readonly percentage?: string;
+      readonly dryRun: boolean;
+    } & OrderNaming)
+  | ({
+      readonly kind: 'close-all-positions';
+      readonly accountId: AccountId;
+      /** Cancels all orders first, and waits for their ends. */
+      readonly cancelOrders: boolean;
       readonly dryRun: boolean;
     } & OrderNaming)
   | { readonly kind: 'read-audit'; readonly accountId: AccountId; readonly query: Readonly<Record<string, string>> }

@@ -14,12 +14,24 @@ export interface AccountJournalOptions {
   readonly keepKeysDays: number;
 }
 
+export interface RecentIntent {
+  readonly clientOrderId: string;
+  /** Wall time, milliseconds. */
+  readonly at: number;
+  readonly likeness: string;
+}
+
 const DAY_MS = 86_400_000;
+/** The longest duplicate window that can be configured. */
+const RECENT_KEPT_MS = 3_600_000;
+const RECENT_MAX = 10_000;
 
 export class AccountJournal {
   readonly #ring: EventRing;
   /** Executions whose commit is under way: not readable yet, and not to be recorded twice. */
   readonly #executionsUnderWay = new Set<string>();
+  /** Oldest first. */
+  readonly #recentKeys: { readonly key: string; readonly at: number }[] = [];
 
   /** @throws GatewayError JOURNAL_BROKEN */
   constructor(
@@ -59,12 +71,30 @@ export class AccountJournal {
     return open;
   }
 
+  /**
+   * What was sent within the last `withinMs`, oldest first, for the limits that count: intents that are not proven
+   * unsent. `likeness` as it was given to recordIntent.
+   */
+  recentIntents(now: number, withinMs: number): readonly RecentIntent[] {
+    const prefix = this.#key('w/');
+    const recent: RecentIntent[] = [];
+    for (const { key, value } of this.store.range(prefix)) {
+      const [at = '', ...rest] = key.slice(prefix.length).split('/');
+      const clientOrderId = rest.join('/');
+      this.#recentKeys.push({ key, at: Number(at) });
+      if (Number(at) < now - withinMs || this.outcome(clientOrderId)?.state === 'NOT_SENT') continue;
+      recent.push({ clientOrderId, at: Number(at), likeness: decodeRecord(key, value) as string });
+    }
+    return recent;
+  }
+
   /** A key that ended in NOT_SENT begins again: the earlier outcome goes in the same commit. */
-  async recordIntent(intent: IntentRecord): Promise<void> {
+  async recordIntent(intent: IntentRecord, likeness?: string): Promise<void> {
     const id = intent.clientOrderId;
     const writes = [this.#put(`i/${id}`, intent), this.#put(`u/${id}`, 1), this.#remove(`o/${id}`)];
     if (intent.scope !== undefined) writes.push(this.#put(`k/${intent.scope}`, id));
     writes.push(this.#put(`p/${dayOf(intent.recordedAt)}/i/${id}`, intent.scope ?? ''));
+    if (likeness !== undefined) writes.push(...this.#noteRecent(intent, likeness));
     await this.#commit(writes);
   }
 
@@ -155,6 +185,23 @@ export class AccountJournal {
     const writes = [this.#remove(`i/${clientOrderId}`), this.#remove(`o/${clientOrderId}`)];
     if (scope !== '') writes.push(this.#remove(`k/${scope}`));
     return writes;
+  }
+
+  #noteRecent({ clientOrderId, recordedAt }: IntentRecord, likeness: string): readonly StoreWrite[] {
+    const key = this.#key(`w/${String(recordedAt).padStart(15, '0')}/${clientOrderId}`);
+    this.#recentKeys.push({ key, at: recordedAt });
+    const writes: StoreWrite[] = [{ key, value: encodeRecord(key, likeness) }];
+    while (this.#isForgotten(recordedAt)) {
+      const oldest = this.#recentKeys.shift();
+      if (oldest !== undefined) writes.push({ key: oldest.key });
+    }
+    return writes;
+  }
+
+  #isForgotten(now: number): boolean {
+    const [oldest] = this.#recentKeys;
+    if (oldest === undefined) return false;
+    return oldest.at < now - RECENT_KEPT_MS || this.#recentKeys.length > RECENT_MAX;
   }
 
   #fillWrites(fill: PendingFill): readonly StoreWrite[] {

@@ -11,6 +11,8 @@ export interface IntentRecord {
   readonly accountId: AccountId;
   readonly epoch: number;
   readonly clientOrderId: string;
+  /** The client order id was made here; absent where its caller chose it. */
+  readonly hasDerivedId?: true;
   /** Hash of subject, route and Idempotency-Key; absent when the caller gave no key. */
   readonly scope?: string;
   /** SHA-256 of the canonical request: what makes two requests the same. */

@@ -13,10 +13,23 @@ export function answerOf(reply: BrokerReply, notFound: ProblemCode, budget: Rate
   if (reply.kind === 'not-sent') return { kind: 'problem', problem: notSentProblem(reply, budget) };
   const { status, upstreamMs } = reply;
   if (status < 300) {
+    if (!isJson(reply.body)) return { kind: 'problem', problem: UNREADABLE, upstreamMs };
     const headers = { 'content-type': reply.headers['content-type'] ?? 'application/json', ...BROKER_SOURCE };
     return { kind: 'answer', status, headers, body: reply.body, upstreamMs };
   }
   return { kind: 'problem', problem: refusalProblem(reply, notFound), upstreamMs };
+}
+
+const UNREADABLE: Problem = { code: 'broker-unreadable', detail: 'the broker answered well and not in JSON' };
+
+/** A page of something in between may come with status 200. */
+function isJson(body: Uint8Array): boolean {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString());
+    return typeof value === 'object' && value !== null;
+  } catch {
+    return false;
+  }
 }
 
 const BROKER_SOURCE = { 'x-opitios-source': 'broker', age: '0' } as const;
@@ -35,8 +48,18 @@ function refusalProblem(reply: Extract<BrokerReply, { kind: 'answered' }>, notFo
   if (status === 404) return { code: notFound, detail: message, alpaca };
   if (status === 429) return { code: 'rate-limited', detail: 'the broker limits this account', retryAfterS: 1, alpaca };
   if (status >= 500) return { code: 'broker-unreadable', detail: 'the broker failed', alpaca };
-  // A 401 of the broker is about the gateway's key; passed on as such it would speak of the caller's token.
-  if (status === 401) return { code: 'broker-refused', detail: 'the broker refuses the key of this account', alpaca };
+  // About the gateway's keys; passed on as such it would speak of the caller's token. A 403 of the broker's own has a code.
+  const isOfKeys =
+    status === 401 ||
+    (status === 403 && mirroredOf(Buffer.from(body).toString()) !== undefined && alpaca['code'] === undefined);
+  if (isOfKeys) {
+    return {
+      code: 'broker-credentials-refused',
+      detail: 'the broker refuses the keys of this account',
+      retryAfterS: 5,
+      alpaca,
+    };
+  }
   return { code: 'broker-refused', status: status < 400 ? 502 : status, detail: message, alpaca };
 }
 

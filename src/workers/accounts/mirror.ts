@@ -36,7 +36,7 @@ export class Mirror implements MirrorView {
   }
 
   position(symbol: string): BrokerObject | undefined {
-    return this.#positions.get(symbol)?.value;
+    return this.#positions.get(positionKey(symbol))?.value;
   }
 
   positions(): readonly BrokerObject[] {
@@ -48,7 +48,7 @@ export class Mirror implements MirrorView {
   }
 
   positionsText(symbol?: string): string | undefined {
-    return symbol === undefined ? this.#positionsText : this.#positions.get(symbol)?.text;
+    return symbol === undefined ? this.#positionsText : this.#positions.get(positionKey(symbol))?.text;
   }
 
   accountText(): string | undefined {
@@ -61,7 +61,7 @@ export class Mirror implements MirrorView {
   }
 
   putPositions(text: string, positions: readonly Mirrored[], asked: Asked): void {
-    this.#positions = new Map(positions.map((position) => [textOf(position.value, 'symbol'), position]));
+    this.#positions = new Map(positions.map((position) => [positionKey(textOf(position.value, 'symbol')), position]));
     this.#positionsText = text;
     this.#positionsAt = this.#asOf(asked);
   }
@@ -81,12 +81,13 @@ export class Mirror implements MirrorView {
     this.#fills += 1;
     this.#positionsAt = undefined;
     this.#accountAt = undefined;
-    const position = this.#positions.get(symbol);
+    const key = positionKey(symbol);
+    const position = this.#positions.get(key);
     if (positionQty === '' || symbol === '') return;
     // Risk reads quantities between the fill and the next read; the text is not shown any more.
     const value = { ...(position?.value ?? { symbol }), qty: positionQty, qty_available: positionQty };
-    if (Number(positionQty) === 0) this.#positions.delete(symbol);
-    else this.#positions.set(symbol, { text: position?.text ?? '', value });
+    if (Number(positionQty) === 0) this.#positions.delete(key);
+    else this.#positions.set(key, { text: position?.text ?? '', value });
   }
 
   noteAlive(): void {
@@ -100,4 +101,9 @@ export class Mirror implements MirrorView {
     const at = of === 'positions' ? this.#positionsAt : this.#accountAt;
     return at === undefined ? Infinity : now - at;
   }
+}
+
+/** A pair is `BTC/USD` in orders and `BTCUSD` in positions. */
+function positionKey(symbol: string): string {
+  return symbol.replace('/', '');
 }

@@ -1,12 +1,27 @@
-/** The newest quote of a symbol for the risk rules: a read of the shared table, without a call. */
+/** The newest quote of a symbol for the risk rules: a read of the shared table, and where it has none a fetch. */
+import type { MarketDataAnswer, MarketDataDoor } from '../market-data/market-data-door.js';
 import type { Mark, MarkSource } from '../orders/ports.js';
 
+const FETCH_BUDGET_MS = 5_000;
+
 export class TableMarks implements MarkSource {
-  constructor(private readonly quoteNow: (symbol: string) => Uint8Array | undefined) {}
+  constructor(private readonly marketData: MarketDataDoor) {}
 
   quote(symbol: string): Mark | undefined {
-    const body = this.quoteNow(symbol);
-    if (body === undefined) return undefined;
+    return this.#markOf(this.marketData.quoteNow(symbol));
+  }
+
+  /** As any caller's read: single flight, within the master's budget. The master's plan has no quotes of pairs here. */
+  async fetch(symbol: string, assetClass: 'us_equity' | 'us_option' | 'crypto'): Promise<Mark | undefined> {
+    if (assetClass === 'crypto') return undefined;
+    const kind = assetClass === 'us_option' ? 'option-quote' : 'stock-quote';
+    const context = { requestId: 'risk', subject: 'system', budgetMs: FETCH_BUDGET_MS };
+    return this.#markOf(await this.marketData.execute({ kind, symbol }, context));
+  }
+
+  #markOf(answer: MarketDataAnswer | undefined): Mark | undefined {
+    if (answer?.kind !== 'answer') return undefined;
+    const { body } = answer;
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
     const bidPrice = numberText(text, 'bid_price');
     const askPrice = numberText(text, 'ask_price');

@@ -97,10 +97,7 @@ export class WorkerParts {
     const others = await openShared(config, instances, env);
     const hubSlot = (): number | undefined => ownership.ownerOf(MASTER_ACCOUNT_ID)?.slot;
     const marketData = buildMarketData(start, env, { mesh, hubSlot, shared: others.quotes });
-    const marks = new TableMarks((symbol) => {
-      const answer = marketData.door.quoteNow(symbol);
-      return answer?.kind === 'answer' ? answer.body : undefined;
-    });
+    const marks = new TableMarks(marketData.door);
     const fence = new GrantFence(clock);
     if (start.instances !== undefined) fence.renew(start.instances.lease);
     const admin = new PrimaryAdminDoor((message) => env.send(message), clock);

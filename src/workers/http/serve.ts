@@ -247,7 +247,7 @@ class RouteServer {
         },
       };
     }
-    return validate(route.body, result.value, 'body');
+    return validate(route.body, route.places === undefined ? result.value : withoutNulls(result.value), 'body');
   }
 
   #read(exchange: Exchange, limits: BodyLimits): ReturnType<typeof readJsonBody> {
@@ -287,6 +287,14 @@ class RouteServer {
     if (announcesBody(exchange.req) && !exchange.req.complete) exchange.mustClose = true;
     this.deps.sender.problem(exchange, problem);
   }
+}
+
+/** `null` for an optional member of an order is the same as its absence. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(members.map(([name, member]) => [name, withoutNulls(member)]));
 }
 
 function keyError(detail: string): { field: string; in: 'header'; detail: string } {

@@ -7,30 +7,49 @@ import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { IntentRecord } from '../../kernel/journal/records.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
-import { admit } from './admission.js';
+import { admit, viewOfAdmission, type AdmissionFacts, type Candidate, type Refusal } from './admission.js';
 import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
-import type { BrokerOrder } from './core/order-match.js';
+import { compareDecimals, printDecimal, readDecimal, subtractDecimals, ZERO } from './core/decimal.js';
+import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
 import { maxAgeMsOf } from './core/schedule.js';
 import { makeDurable } from './durable-intent.js';
 import { EventRecorder } from './event-recorder.js';
 import { IntentDriver, type DriverContext } from './intent-driver.js';
-import { identify, type IntentPlan } from './intent-plan.js';
+import { Closings } from './closings.js';
+import { AnsweredFills } from './exposure/answered-fills.js';
+import { Exposure } from './exposure/exposure.js';
+import type { InstrumentBook } from './instruments/instrument-book.js';
+import { identify, likenessOf, type IntentPlan } from './intent-plan.js';
 import { KnownIntents } from './known-intents.js';
 import { noteLateOrder } from './late-order.js';
 import { LiveIntent } from './live-intent.js';
 import { sweepOrders, type SweepGate } from './order-sweep.js';
-import type { DeskOptions, DeskPorts } from './ports.js';
+import type { DeskOptions, DeskPorts, Mark } from './ports.js';
+import { namesIn, viewOrder, type OrderView } from './risk/order-view.js';
 import { auditRecovered } from './recovered-intents.js';
 import { RefusalBreaker } from './refusal-breaker.js';
 import { RecentOrders } from './risk/recent-orders.js';
 import { rulesOf } from './risk/risk-gate.js';
 import { stricter } from './trading-control.js';
 
+/** The body of a computed order, or why there is none now. */
+export type ComputedOrder =
+  { readonly kind: 'order'; readonly body: BrokerOrder } | { readonly kind: 'refused'; readonly answer: AccountAnswer };
+
+/** What a plan needs besides itself. */
+export interface PlaceOptions {
+  /** Of a replacement: the order that it replaces. */
+  readonly original?: BrokerOrder;
+  /** Of a close: asked again right before the order counts, since other orders may have come meanwhile. */
+  readonly compute?: () => ComputedOrder;
+}
+
 export interface DeskShared {
   readonly ports: DeskPorts;
   readonly options: () => DeskOptions;
   readonly tradingStateOfAll: () => TradingState;
   readonly sweeps: SweepGate;
+  readonly instruments: InstrumentBook;
   readonly tell: (event: OrderEvent) => void;
   /** A cancel that was waiting for the order to be known, or that the late policy asks for. */
   readonly cancelKnown: (desk: AccountDesk, live: LiveIntent, brokerOrderId: string) => void;
@@ -44,6 +63,8 @@ export class AccountDesk {
   readonly events: EventRecorder;
   readonly #breaker: RefusalBreaker;
   readonly #recent: RecentOrders;
+  readonly #answered: AnsweredFills;
+  readonly closings: Closings;
   readonly #stopped = new AbortController();
   #unsubscribe: () => void = () => undefined;
   #closedBecause: string | undefined;
@@ -60,6 +81,8 @@ export class AccountDesk {
     this.#breaker = new RefusalBreaker(ports.clock);
     const { accountId } = session;
     this.#recent = new RecentOrders(ports.clock, () => rulesOf(options().risk, accountId).duplicateWindowMs ?? 0);
+    this.closings = new Closings(ports.clock);
+    this.#answered = new AnsweredFills(ports.clock, (name) => shared.instruments.known(name));
   }
 
   /** Hears the session from now on, after what it said meanwhile. */
@@ -88,49 +111,66 @@ export class AccountDesk {
   }
 
   /**
-   * One intent, from admission to a truthful answer. Between the look at what is known and the note that this one is
-   * under way there is no await: two requests with one key cannot both be new.
+   * One intent, from admission to a truthful answer.
    * @throws GatewayError JOURNAL_BROKEN
    */
-  async place(plan: IntentPlan, context: CallContext, original?: BrokerOrder): Promise<AccountAnswer> {
+  async place(planned: IntentPlan, context: CallContext, options_: PlaceOptions = {}): Promise<AccountAnswer> {
+    const { original, compute } = options_;
+    let plan = planned;
     const { ports, options } = this.shared;
     const identity = this.#identify(plan, context);
     if (identity.isFresh && options().orders.requireIdempotencyKey) {
       return problemAnswer('idempotency-key-required', 'Send an Idempotency-Key or a client_order_id.');
     }
-    const acquaintance = this.known.meet(identity, plan.fingerprint);
-    if (acquaintance.kind === 'known') return acquaintance.answer;
-    const refusal = admit(plan, original, {
-      session: this.session,
-      ports,
-      breaker: this.#breaker,
-      recent: this.#recent,
-      risk: options().risk,
-      tradingState: this.tradingState(),
-      openIntents: this.known.size,
-      closedBecause: this.#closedBecause,
-    });
+    const early = this.known.meet(identity, plan.fingerprint);
+    if (early.kind === 'known') return early.answer;
+    const order = await this.#viewOf(mergedBody(plan.body, original));
     // Refused here is not the same as not sent: it is looked for, as an order that a former owner left open.
     const mayBeSent = plan.sentBefore === 'perhaps' && !plan.dryRun;
+    if (order.kind === 'refused' && !mayBeSent) return order.answer;
+    const likeness = likenessOf(plan);
+    const candidate: Candidate | undefined =
+      order.kind === 'refused' ? undefined : { order: order.view, likeness, isClose: plan.kind === 'close' };
+    const fetched = new Map<string, Mark>();
+    let facts = this.#admissionFacts(fetched, original);
+    let refusal = candidate === undefined ? undefined : admit(candidate, facts);
+    while (candidate !== undefined && refusal?.lacksQuoteOf !== undefined) {
+      if (!(await this.#fetchQuote(refusal, fetched))) break;
+      facts = this.#admissionFacts(fetched, original);
+      refusal = admit(candidate, facts);
+    }
+    // From here to the note that this one is under way there is no await: neither two requests with one key nor two
+    // that share what a rule leaves can both pass.
+    const acquaintance = this.known.meet(identity, plan.fingerprint);
+    if (acquaintance.kind === 'known') return acquaintance.answer;
     if (refusal !== undefined && !mayBeSent) {
       ports.meter.count('opitios_orders_refused_total', { by: refusal.denial === undefined ? 'state' : 'risk' });
       if (refusal.denial !== undefined && !plan.dryRun) await this.#auditDenial(plan, context, refusal.denial);
-      return refusal.answer;
+      return plan.dryRun && candidate !== undefined
+        ? withView(refusal.answer, viewOfAdmission(candidate, facts))
+        : refusal.answer;
     }
+    const computed = refusal === undefined ? compute?.() : undefined;
+    if (computed?.kind === 'refused') return computed.answer;
+    if (computed !== undefined) plan = { ...plan, body: computed.body };
     const intent = this.#intentOf(plan, context, { ...identity, clientOrderId: acquaintance.clientOrderId });
-    if (plan.dryRun) return dryRun(plan, intent);
+    if (plan.dryRun) return dryRun(plan, intent, candidate === undefined ? {} : viewOfAdmission(candidate, facts));
     const live = new LiveIntent(intent, ports.clock);
     if (mayBeSent) live.note({ kind: 'taken-over' });
     this.known.add(live);
-    this.#recent.note(plan.fingerprint);
-    if (!(await makeDurable(live, this.journal, ports))) {
+    this.#recent.note(live.clientOrderId, likeness);
+    void live.settled.then(({ state }) => {
+      if (state === 'NOT_SENT') this.#recent.notSent(live.clientOrderId);
+    });
+    if (!(await makeDurable(live, likeness, this.journal, ports))) {
       this.known.remove(live);
+      this.#recent.notSent(live.clientOrderId);
       if (mayBeSent) return unknownAnswer(this.session.accountId, live.clientOrderId);
       return notSent('journal', 'The order could not be written down, so it was not sent.');
     }
     ports.crash.reach('K2');
     this.#drive(live, context.traceparent, plan.kind === 'close' || this.tradingState() === 'REDUCING', (driver) =>
-      refusal === undefined ? driver.send() : driver.resume(),
+      refusal === undefined && candidate !== undefined ? driver.send() : driver.resume(),
     );
     return this.#awaitAnswer(live, context);
   }
@@ -144,6 +184,9 @@ export class AccountDesk {
       const { clock } = this.shared.ports;
       return new LiveIntent(intent, clock, clock.now() - intent.recordedAt);
     });
+    const { clock } = this.shared.ports;
+    const earlier = this.journal.recentIntents(clock.now(), this.#recent.reachMs);
+    this.#recent.inherit(earlier.map(({ at, ...one }) => ({ ...one, ageMs: clock.now() - at })));
     for (const live of open) {
       live.callerGone = true;
       live.note({ kind: 'taken-over' });
@@ -206,6 +249,66 @@ export class AccountDesk {
     for (const live of this.known.all()) live.wake();
   }
 
+  /** What the account's orders hold now; `replacedId` is the order that a replacement takes the place of. */
+  exposure(replacedId?: string): Exposure {
+    return new Exposure(
+      {
+        mirror: this.session.mirror,
+        live: this.known.all(),
+        answered: this.#answered,
+        instrumentOf: (name) => this.shared.instruments.known(name),
+      },
+      replacedId,
+    );
+  }
+
+  /** Every instrument of the order is known, or the order is not sent: no rule is skipped for want of a name. */
+  async #viewOf(
+    body: BrokerOrder,
+  ): Promise<
+    { readonly kind: 'view'; readonly view: OrderView } | { readonly kind: 'refused'; readonly answer: AccountAnswer }
+  > {
+    const { instruments } = this.shared;
+    for (const name of namesIn(body)) {
+      if (instruments.known(name) !== undefined) continue;
+      const resolved = await instruments.resolve(name, this.session);
+      if (resolved.kind === 'unknown') return { kind: 'refused', answer: unknownInstrument(name) };
+      if (resolved.kind === 'unavailable') {
+        const detail = 'The broker could not say which instrument the order names.';
+        return { kind: 'refused', answer: notSent('instrument', detail) };
+      }
+    }
+    const view = viewOrder(body, (name) => instruments.known(name));
+    return view === undefined ? { kind: 'refused', answer: unknownInstrument('') } : { kind: 'view', view };
+  }
+
+  #admissionFacts(fetched: ReadonlyMap<string, Mark>, original: BrokerOrder | undefined): AdmissionFacts {
+    const { ports, options } = this.shared;
+    const replacedId = original?.['id'];
+    return {
+      session: this.session,
+      ports,
+      breaker: this.#breaker,
+      recent: this.#recent,
+      risk: options().risk,
+      tradingState: this.tradingState(),
+      exposure: this.exposure(typeof replacedId === 'string' ? replacedId : undefined),
+      fetched,
+      openIntents: this.known.size,
+      closedBecause: this.#closedBecause,
+    };
+  }
+
+  /** Once an instrument. False when there is no quote to be had. */
+  async #fetchQuote({ lacksQuoteOf }: Refusal, fetched: Map<string, Mark>): Promise<boolean> {
+    const { marks } = this.shared.ports;
+    if (lacksQuoteOf === undefined || fetched.has(lacksQuoteOf.key)) return false;
+    const { key, symbol, assetClass } = lacksQuoteOf;
+    const mark = await marks.fetch?.(symbol, assetClass);
+    if (mark !== undefined) fetched.set(key, mark);
+    return mark !== undefined;
+  }
+
   #identify(plan: IntentPlan, { subject }: CallContext): ReturnType<typeof identify> {
     const { ports, options } = this.shared;
     const who = { namespace: options().namespace, accountId: this.session.accountId, subject };
@@ -224,6 +327,7 @@ export class AccountDesk {
       accountId: this.session.accountId,
       epoch: this.journal.epoch,
       clientOrderId: identity.clientOrderId,
+      ...(plan.body['client_order_id'] !== identity.clientOrderId && { hasDerivedId: true as const }),
       ...(identity.scope === undefined ? {} : { scope: identity.scope }),
       fingerprint: plan.fingerprint,
       path: plan.path,
@@ -255,6 +359,7 @@ export class AccountDesk {
       maySend: () => this.#maySend(reduces),
       sweep: (since) => this.sweep(since),
       heard: (reply) => this.#breaker.hear(reply),
+      acknowledged: (order) => this.#noteAnswer(order),
       cancelKnown: (known, brokerOrderId) => cancelKnown(this, known, brokerOrderId),
       traceparent,
     };
@@ -305,13 +410,34 @@ export class AccountDesk {
     });
   }
 
+  /** An answer may show a fill before its event does. */
+  #noteAnswer(order: BrokerOrder): void {
+    this.#answered.answered(order);
+    const isFilled = compareDecimals(readDecimal(order['filled_qty']) ?? ZERO, ZERO) > 0;
+    const key = this.#keyOf(order['symbol']);
+    if (isFilled && key !== undefined) this.closings.filled(key, undefined);
+  }
+
+  #noteFill({ event, order, data }: TradeUpdate): void {
+    if (event !== 'fill' && event !== 'partial_fill') return;
+    const key = this.#keyOf(order['symbol']);
+    const said = key === undefined ? undefined : readJson(new TextEncoder().encode(data));
+    if (key !== undefined) this.closings.filled(key, isRecord(said) ? said : undefined);
+  }
+
+  #keyOf(symbol: unknown): string | undefined {
+    return typeof symbol === 'string' ? this.shared.instruments.known(symbol)?.key : undefined;
+  }
+
   #hear(update: TradeUpdate): void {
+    this.#answered.event(update.order);
+    this.#noteFill(update);
     this.events.record(update);
     this.note(update.order, 'stream');
   }
 }
 
-function dryRun(plan: IntentPlan, intent: IntentRecord): AccountAnswer {
+function dryRun(plan: IntentPlan, intent: IntentRecord, view: Readonly<Record<string, unknown>>): AccountAnswer {
   const method = plan.kind === 'replace' ? 'PATCH' : 'POST';
   const { clientOrderId, path } = intent;
   return jsonAnswer(200, {
@@ -320,5 +446,32 @@ function dryRun(plan: IntentPlan, intent: IntentRecord): AccountAnswer {
     method,
     path,
     body: JSON.parse(intent.body) as unknown,
+    ...view,
   });
+}
+
+/** A refusal of a dry run shows what each rule saw. */
+function withView(answer: AccountAnswer, view: Readonly<Record<string, unknown>>): AccountAnswer {
+  if (answer.kind !== 'problem') return answer;
+  const { problem } = answer;
+  return { kind: 'problem', problem: { ...problem, members: { ...problem.members, ...view } } };
+}
+
+/** What an order would be once its changes are made: quantity and value exclude each other, and what is filled is done. */
+function mergedBody(changes: BrokerOrder, original: BrokerOrder | undefined): BrokerOrder {
+  if (original === undefined) return changes;
+  const merged: Record<string, unknown> = { ...original, ...changes };
+  if (changes['qty'] !== undefined && changes['qty'] !== null) merged['notional'] = undefined;
+  if (changes['notional'] !== undefined && changes['notional'] !== null) merged['qty'] = undefined;
+  const trail = changes['trail'];
+  if (trail !== undefined)
+    merged[readDecimal(original['trail_percent']) === undefined ? 'trail_price' : 'trail_percent'] = trail;
+  const [qty, filled] = [readDecimal(merged['qty']), readDecimal(original['filled_qty'])];
+  if (qty !== undefined && filled !== undefined) merged['qty'] = printDecimal(subtractDecimals(qty, filled));
+  return merged;
+}
+
+function unknownInstrument(name: string): AccountAnswer {
+  const detail = `The broker knows no instrument ${name.slice(0, 40)}`.trimEnd();
+  return problemAnswer('validation-failed', detail, { errors: [{ field: 'symbol', in: 'body', detail }] });
 }

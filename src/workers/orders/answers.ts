@@ -31,8 +31,14 @@ export function notSentProblem(reason: string, detail: string, retryAfterS = RET
   return { code: 'order-not-sent', detail, retryAfterS, members: { retryable: true, reason } };
 }
 
-export function notSent(reason: string, detail: string): AccountAnswer {
-  return { kind: 'problem', problem: notSentProblem(reason, detail) };
+export function notSent(reason: string, detail: string, retryAfterS = RETRY_AFTER_S): AccountAnswer {
+  return { kind: 'problem', problem: notSentProblem(reason, detail, retryAfterS) };
+}
+
+/** About the gateway's keys, never about the caller's token: nothing was done, and it may work again in a moment. */
+export function keysRefused(): AccountAnswer {
+  const detail = 'The broker refuses the keys of this account.';
+  return problemAnswer('broker-credentials-refused', detail, { retryAfterS: 5, members: { retryable: true } });
 }
 
 /** Nothing reached the broker: whether this instance still owns the account cannot be told now. */
@@ -58,8 +64,11 @@ export function locationOfUnknown(accountId: string, clientOrderId: string): str
 }
 
 export function locationOfOrder(accountId: string, orderId: string): string {
-  return `/api/v1/accounts/${accountId}/orders/${orderId}`;
+  return `/api/v1/accounts/${accountId}/orders/${encodeURIComponent(orderId)}`;
 }
+
+/** What else the broker may call an id does not belong in a header. */
+const PLAIN_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** The stored outcome as an answer; a replay says so, refusals included. */
 export function answerOf(outcome: OutcomeRecord, replayed: boolean): AccountAnswer {
@@ -85,13 +94,13 @@ export function outcomeOf(
 ): OutcomeRecord {
   if (verdict.state === 'ACKED' && verdict.order !== undefined) {
     const brokerOrderId = String(verdict.order['id']);
-    const location = locationOfOrder(intent.accountId, brokerOrderId);
+    const location = PLAIN_ID.test(brokerOrderId) ? { location: locationOfOrder(intent.accountId, brokerOrderId) } : {};
     const body = verdict.body ?? JSON.stringify(verdict.order);
     const status = intent.kind === 'replace' ? 200 : 201;
     const state: OutcomeState = verdict.late ? 'ACKED_LATE' : 'ACKED';
-    return { state, at, brokerOrderId, answer: { kind: 'answer', status, location, body } };
+    return { state, at, brokerOrderId, answer: { kind: 'answer', status, ...location, body } };
   }
-  const problem = problemOf(verdict, intent.clientOrderId);
+  const problem = problemOf(verdict, intent);
   return { state: negativeStateOf(verdict), at, answer: { kind: 'problem', problem } };
 }
 
@@ -101,12 +110,17 @@ function negativeStateOf(verdict: Verdict): OutcomeState {
   return 'ABANDONED_UNCONFIRMED';
 }
 
-function problemOf(verdict: Verdict, clientOrderId: string): Problem {
+function problemOf(
+  verdict: Verdict,
+  { clientOrderId, kind }: { readonly clientOrderId: string; readonly kind: IntentKind },
+): Problem {
   const members = { client_order_id: clientOrderId };
   if (verdict.state === 'REJECTED' && verdict.refusal !== undefined) {
     const { status, alpaca } = verdict.refusal;
+    // The broker named an id under which it shows no order.
+    const code = verdict.refusal.kind === 'duplicate-id' ? 'client-order-id-collision' : 'venue-rejected';
     return {
-      code: 'venue-rejected',
+      code,
       status,
       detail: messageOf(alpaca),
       alpaca,
@@ -115,7 +129,11 @@ function problemOf(verdict: Verdict, clientOrderId: string): Problem {
   }
   if (verdict.state === 'CONFLICT') {
     const detail = 'The broker holds a different order under this client order id.';
-    return { code: 'client-order-id-collision', detail, members };
+    const { status, alpaca } = verdict.refusal ?? {};
+    const said = alpaca === undefined ? {} : { alpaca };
+    // A replacement has an order to go on with: its caller gets the broker's own refusal.
+    const own = kind === 'replace' && status !== undefined ? { status } : {};
+    return { code: 'client-order-id-collision', detail, members, ...said, ...own };
   }
   if (verdict.notSent?.kind === 'throttled') {
     const base = notSentProblem(
@@ -127,6 +145,14 @@ function problemOf(verdict: Verdict, clientOrderId: string): Problem {
   }
   if (verdict.notSent?.kind === 'not-sent') {
     const { reason, detail, retryAfterS } = verdict.notSent;
+    if (reason === 'credentials') {
+      return {
+        code: 'broker-credentials-refused',
+        detail,
+        retryAfterS: retryAfterS ?? 5,
+        members: { ...members, retryable: true },
+      };
+    }
     const base = notSentProblem(reason, detail, retryAfterS);
     return { ...base, members: { ...base.members, ...members } };
   }

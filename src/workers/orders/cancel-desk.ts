@@ -1,34 +1,48 @@
 /** Cancels of one account: audited first, queued while the order's outcome is unknown, honest for every single order. */
-import type { AccountAnswer, CallContext } from '../../kernel/domain/account-request.js';
+import type { AccountAnswer, CallContext, OrderTarget } from '../../kernel/domain/account-request.js';
 import type { AccountDesk } from './account-desk.js';
 import { jsonAnswer, locationOfUnknown, notSent, problemAnswer } from './answers.js';
 import { cancelAllOrders, cancelOrder, type CancelPorts } from './cancel-order.js';
 import { readJson } from './core/order-match.js';
 import type { LiveIntent } from './live-intent.js';
+import { brokerOrderIdOf, liveOf } from './order-target.js';
 
 const CANCEL_DEADLINE_MS = 8_000;
 const KNOWN_CANCEL_ATTEMPTS = 5;
 const KNOWN_CANCEL_RETRY_MS = 2_000;
 
-/** `orderId` is the broker's, or the client order id of an intent that we hold: all that is known of an unknown one. */
 export async function cancelOne(
   desk: AccountDesk,
-  request: { readonly orderId: string; readonly dryRun: boolean },
+  request: OrderTarget & { readonly dryRun: boolean },
   context: CallContext,
 ): Promise<AccountAnswer> {
-  const live = desk.known.get(request.orderId);
-  const orderId = desk.journal.outcome(request.orderId)?.brokerOrderId ?? request.orderId;
+  const live = liveOf(desk, request);
+  if (live !== undefined) return cancelUnknown(desk, live, request, context);
+  const found = await brokerOrderIdOf(desk, request);
+  if (found.kind === 'refused') return found.answer;
+  const orderId = found.value;
   if (request.dryRun) return dryRun(`/v2/orders/${encodeURIComponent(orderId)}`);
   if (!(await audited(desk, context, { order_id: orderId })))
     return notSent('audit', 'The cancel could not be audited.');
-  if (live !== undefined) {
-    const brokerOrderId = await queueCancel(desk, live);
-    if (brokerOrderId === undefined) return queuedAnswer(desk, live);
-    return cancelOrder(brokerOrderId, portsOf(desk, context));
-  }
   const answer = await cancelOrder(orderId, portsOf(desk, context));
   await audited(desk, context, { order_id: orderId, result: resultOf(answer) });
   return answer;
+}
+
+/** Queued until the order is known; never answered as if there were nothing to cancel. */
+async function cancelUnknown(
+  desk: AccountDesk,
+  live: LiveIntent,
+  request: { readonly dryRun: boolean },
+  context: CallContext,
+): Promise<AccountAnswer> {
+  const { clientOrderId } = live;
+  if (request.dryRun)
+    return dryRun(`/v2/orders:by_client_order_id?client_order_id=${encodeURIComponent(clientOrderId)}`);
+  if (!(await audited(desk, context, { client_order_id: clientOrderId })))
+    return notSent('audit', 'The cancel could not be audited.');
+  const brokerOrderId = await queueCancel(desk, live);
+  return brokerOrderId === undefined ? queuedAnswer(desk, live) : cancelOrder(brokerOrderId, portsOf(desk, context));
 }
 
 export async function cancelAll(

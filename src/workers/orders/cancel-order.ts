@@ -5,7 +5,8 @@
 import type { AccountAnswer } from '../../kernel/domain/account-request.js';
 import type { AccountSession, BrokerReply } from '../accounts/account-session.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
-import { jsonAnswer, locationOfOrder, notSent, problemAnswer } from './answers.js';
+import { jsonAnswer, keysRefused, locationOfOrder, notSent, problemAnswer } from './answers.js';
+import { speaksOfKeys } from './core/classify.js';
 import { isRecord, readJson, readOrder, type BrokerOrder } from './core/order-match.js';
 
 const ATTEMPTS = 3;
@@ -25,6 +26,7 @@ export async function cancelOrder(orderId: string, ports: CancelPorts): Promise<
   const reply = await sendCancel(`/v2/orders/${encodeURIComponent(orderId)}`, ports);
   if (reply.kind === 'not-sent') return notSent(reply.reason, reply.detail);
   if (reply.kind === 'answered' && reply.status < 300) return done(reply.upstreamMs);
+  if (reply.kind === 'answered' && speaksOfKeys(reply.status, readJson(reply.body))) return keysRefused();
   const order = await readBack(orderId, ports);
   if (order !== undefined && CANCELED.has(order['status'])) return done(reply.upstreamMs);
   if (reply.kind === 'answered' && isVerdict(reply.status)) return refused(reply, orderId);
@@ -42,6 +44,7 @@ export async function cancelAllOrders(ports: CancelPorts): Promise<AccountAnswer
     const headers = { 'content-type': 'application/json; charset=utf-8' };
     return { kind: 'answer', status: reply.status, headers, body: reply.body, upstreamMs: reply.upstreamMs };
   }
+  if (reply.kind === 'answered' && speaksOfKeys(reply.status, readJson(reply.body))) return keysRefused();
   if (reply.kind === 'answered' && isVerdict(reply.status)) return refused(reply, undefined);
   const headers = { location: `/api/v1/accounts/${accountId}/orders`, 'retry-after': '1' };
   return jsonAnswer(202, { status: 'unknown', account_id: accountId }, headers);

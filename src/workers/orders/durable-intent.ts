@@ -5,13 +5,18 @@ import type { LiveIntent } from './live-intent.js';
 import type { DeskPorts } from './ports.js';
 
 /** False when one of the two has not taken it: then it is not sent. */
-export async function makeDurable(live: LiveIntent, journal: AccountJournal, ports: DeskPorts): Promise<boolean> {
+export async function makeDurable(
+  live: LiveIntent,
+  likeness: string,
+  journal: AccountJournal,
+  ports: DeskPorts,
+): Promise<boolean> {
   const { intent } = live;
   const { accountId, subject, requestId, clientOrderId, kind, path } = intent;
   ports.crash.reach('K0');
   const facts = { client_order_id: clientOrderId, kind, path, body: live.body };
   const writes = [
-    journal.recordIntent(intent),
+    journal.recordIntent(intent, likeness),
     ports.audit.append({ kind: 'intent', accountId, subject, requestId, facts }),
   ];
   ports.crash.reach('K1');

@@ -13,7 +13,8 @@ import { traceIdOf } from '../../kernel/runtime/tracer.js';
 import type { OutcomeRecord } from '../../kernel/journal/records.js';
 import { outcomeOf } from './answers.js';
 import { classifyReply } from './core/classify.js';
-import { readOrder } from './core/order-match.js';
+import type { AttemptResult } from './core/evidence.js';
+import { differencesOf, readOrder, type BrokerOrder } from './core/order-match.js';
 import { FINAL_STATES, isTerminalOrder } from './core/outcome.js';
 import { lookupDelayMs, mayGiveUp, mayResend, WATCH_FOR_MS } from './core/schedule.js';
 import type { LiveIntent } from './live-intent.js';
@@ -32,6 +33,8 @@ export interface DriverContext {
   readonly sweep: (since: number) => Promise<boolean>;
   /** Everything that the broker said about an account passes here: the breaker listens. */
   readonly heard: (reply: BrokerReply) => void;
+  /** An order as an answer or a look-up showed it, before its event: it may have been filled already. */
+  readonly acknowledged: (order: BrokerOrder) => void;
   /** The order is known now, and somebody had asked for its cancel, or it came too late to be wanted. */
   readonly cancelKnown: (live: LiveIntent, brokerOrderId: string) => void;
   readonly traceparent: string | undefined;
@@ -125,7 +128,7 @@ export class IntentDriver {
     });
     ports.crash.reach('K4');
     heard(reply);
-    const result = classifyReply(reply, { kind: intent.kind, body: this.live.body });
+    const result = await this.#judgeReply(reply);
     ports.meter.count('opitios_order_attempts_total', { result: result.kind });
     if (result.kind === 'ambiguous') {
       ports.log.warn({ ...this.#fields(), detail: result.detail, attempt: number }, 'order outcome unknown');
@@ -135,6 +138,32 @@ export class IntentDriver {
     // What was looked up beside the attempt came too early to count: the search begins anew, dense again.
     [this.#lookups, this.#misses] = [0, 0];
     this.live.note({ kind: 'attempt', attempt: number, result });
+  }
+
+  /** A refused replacement may have been carried out all the same: the original is asked once whether it was. */
+  async #judgeReply(reply: BrokerReply): Promise<AttemptResult> {
+    const result = classifyReply(reply, this.live.wanted);
+    const { replaces } = this.live.wanted;
+    if (result.kind !== 'refused' || result.status !== 422 || replaces === undefined) return result;
+    const original = await this.#readOrder(replaces);
+    if (original === undefined) return { kind: 'ambiguous', detail: 'refused, and the original could not be read' };
+    const successor = original['replaced_by'];
+    if (typeof successor !== 'string') return result;
+    const order = await this.#readOrder(successor);
+    if (order === undefined) return { kind: 'ambiguous', detail: 'refused, and the original is replaced' };
+    this.live.noteOrder(order, 'lookup');
+    return result;
+  }
+
+  async #readOrder(orderId: string): Promise<BrokerOrder | undefined> {
+    const path = `/v2/orders/${encodeURIComponent(orderId)}`;
+    const reply = await this.context.session.send({
+      method: 'GET',
+      path,
+      lane: 'lookup',
+      deadlineMs: LOOKUP_DEADLINE_MS,
+    });
+    return reply.kind === 'answered' && reply.status === 200 ? readOrder(reply.body) : undefined;
   }
 
   /** One turn of the search: wait, look, then decide about resending or giving up. */
@@ -231,6 +260,7 @@ export class IntentDriver {
     const sweptClean = await sweep(intent.recordedAt);
     if (!mayGiveUp({ heldMs, quarantineAfterMs, sweptClean }) || this.#isFinal()) return;
     this.live.note({ kind: 'given-up' });
+    if (this.#isFinal()) return;
     this.live.intent = { ...this.live.intent, abandonedAt: ports.clock.now() };
     ports.log.error(this.#fields(), 'order abandoned unconfirmed');
     ports.meter.count('opitios_orders_abandoned_total');
@@ -241,7 +271,7 @@ export class IntentDriver {
 
   /** The outcome is on disk before anybody is told (R12); while it cannot be written, callers are told `unknown`. */
   async #settle(): Promise<void> {
-    const { ports, session, stopped } = this.context;
+    const { ports, session, stopped, acknowledged } = this.context;
     if (this.live.verdict.state === 'ACKED') await this.#graceForAnswer();
     for (;;) {
       if (this.#isStopped()) return;
@@ -249,7 +279,11 @@ export class IntentDriver {
       if (await this.#record(outcome)) {
         ports.crash.reach('K5');
         const { order, text } = this.live.verdict;
-        if (order !== undefined) session.noteOrder(order, text);
+        if (order !== undefined) {
+          session.noteOrder(order, text);
+          acknowledged(order);
+          this.#noteRewriting(order);
+        }
         ports.meter.count('opitios_order_outcomes_total', { state: outcome.state });
         this.live.settle(outcome);
         this.#cancelIfAsked(outcome);
@@ -257,6 +291,18 @@ export class IntentDriver {
       }
       await ports.clock.sleep(OUTCOME_RETRY_MS, stopped);
     }
+  }
+
+  /** The order is ours by its id; a field that the broker wrote otherwise is worth a look. */
+  #noteRewriting(order: BrokerOrder): void {
+    const { ports } = this.context;
+    const fields = differencesOf(this.live.wanted, order);
+    if (fields.length === 0) return;
+    ports.meter.count('opitios_orders_rewritten_total');
+    const [asked, got] = [this.live.body, order].map((side) =>
+      Object.fromEntries(fields.map((name) => [name, side[name]])),
+    );
+    ports.log.warn({ ...this.#fields(), asked, got }, 'the broker rewrote fields of an order');
   }
 
   async #record(outcome: OutcomeRecord): Promise<boolean> {

@@ -31,6 +31,11 @@ export interface IntentIdentity {
   readonly isFresh: boolean;
 }
 
+/** Equal for two requests that differ in their client order id alone. */
+export function likenessOf({ kind, path, body }: Pick<IntentPlan, 'kind' | 'path' | 'body'>): string {
+  return fingerprint({ kind, path, request: { ...body, client_order_id: undefined } });
+}
+
 export function planFingerprint(kind: IntentKind, route: string, request: unknown): string {
   return fingerprint({ kind, route, request });
 }

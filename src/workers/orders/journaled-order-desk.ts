@@ -14,7 +14,8 @@ import { AccountDesk, type DeskShared } from './account-desk.js';
 import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
 import { readAudit } from './audit-desk.js';
 import { cancelAll, cancelOne, cancelWhenKnown } from './cancel-desk.js';
-import { closePosition } from './close-desk.js';
+import { closeAllPositions, closePosition } from './close-desk.js';
+import { InstrumentBook } from './instruments/instrument-book.js';
 import { planFingerprint } from './intent-plan.js';
 import { HeardMeanwhile } from './heard-meanwhile.js';
 import type { LiveIntent } from './live-intent.js';
@@ -59,6 +60,7 @@ export class JournaledOrderDesk implements OrderDesk {
       options: () => this.#options,
       tradingStateOfAll: () => this.#stateOfAll,
       sweeps: new SweepGate(SWEEPS_AT_ONCE),
+      instruments: new InstrumentBook(),
       tell: (event) => {
         for (const listen of this.#listeners) listen(event);
       },
@@ -230,6 +232,8 @@ export class JournaledOrderDesk implements OrderDesk {
         return cancelAll(desk, request, context);
       case 'close-position':
         return closePosition(desk, request, context);
+      case 'close-all-positions':
+        return closeAllPositions(desk, request, context);
       case 'set-trading-state':
         return this.#setTradingState(desk, request, context);
     }

@@ -1,7 +1,7 @@
 /** One intent without an outcome yet: its record, the evidence so far, and who waits for it. Holds no timer. */
 import type { IntentRecord, OutcomeRecord } from '../../kernel/journal/records.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
-import { isRecord, matchesIntent, readJson, type BrokerOrder } from './core/order-match.js';
+import { isRecord, matchesIntent, readJson, replacedBy, type BrokerOrder, type Wanted } from './core/order-match.js';
 import type { Evidence } from './core/evidence.js';
 import { judge, type Verdict } from './core/outcome.js';
 
@@ -55,6 +55,15 @@ export class LiveIntent {
     return this.#verdict;
   }
 
+  /** What the broker's order must be to be this one. */
+  get wanted(): Wanted {
+    const { kind, path, hasDerivedId } = this.intent;
+    const replaces = kind === 'replace' ? { replaces: replacedBy(path) } : {};
+    // Refused as a duplicate on the only attempt: an earlier request may have asked for another order under this id.
+    const isTaken = this.#verdict.state === 'EXISTS' && !this.#mayHaveSentBefore();
+    return { kind, body: this.body, hasDerivedId: hasDerivedId === true && !isTaken, ...replaces };
+  }
+
   /** Unknown as callers see it: until the outcome is on disk they are told 202. */
   get isOpenUnknown(): boolean {
     return this.callerGone && this.#verdict.state !== 'ABANDONED';
@@ -71,8 +80,14 @@ export class LiveIntent {
   /** An order that carries our id: ours if it matches the intent. */
   noteOrder(order: BrokerOrder, channel: 'lookup' | 'list' | 'stream' | 'answer'): void {
     if (order['client_order_id'] !== this.clientOrderId) return;
-    if (matchesIntent(this.body, order, this.intent.kind)) this.note({ kind: 'seen', channel, order });
+    if (matchesIntent(this.wanted, order)) this.note({ kind: 'seen', channel, order });
     else this.note({ kind: 'seen-other', order });
+  }
+
+  #mayHaveSentBefore(): boolean {
+    return this.#evidence.some(
+      (one) => one.kind === 'taken-over' || (one.kind === 'attempt' && one.result.kind === 'ambiguous'),
+    );
   }
 
   /** Many views of one order prove no more than the furthest of them. */

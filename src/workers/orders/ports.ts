@@ -19,6 +19,8 @@ export interface Mark {
 
 export interface MarkSource {
   quote(symbol: string): Mark | undefined;
+  /** Asks the broker, once however many wait for it, within the master's budget; undefined when it has none. */
+  fetch?(symbol: string, assetClass: 'us_equity' | 'us_option' | 'crypto'): Promise<Mark | undefined>;
 }
 
 /** Whether this instance still owns the account: asked synchronously right before the first byte of an order leaves. */

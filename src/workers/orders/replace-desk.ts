@@ -2,14 +2,12 @@
 import type { AccountAnswer, AccountRequest, CallContext } from '../../kernel/domain/account-request.js';
 import type { AccountDesk } from './account-desk.js';
 import { locationOfUnknown, problemAnswer } from './answers.js';
-import { readOrder, type BrokerOrder } from './core/order-match.js';
-import { planFingerprint } from './intent-plan.js';
-import { REPLACE_ROUTE as ROUTE } from './order-id.js';
-import { rulesOf } from './risk/risk-gate.js';
+import type { BrokerOrder } from './core/order-match.js';
+import { planFingerprint, type IntentPlan } from './intent-plan.js';
+import { REPLACE_ROUTE } from './order-id.js';
+import { brokerOrderIdOf, liveOf, readOrderNow, type Found } from './order-target.js';
 
 type ReplaceRequest = Extract<AccountRequest, { readonly kind: 'replace-order' }>;
-
-const ORIGINAL_DEADLINE_MS = 5_000;
 
 /** @throws GatewayError JOURNAL_BROKEN */
 export async function replaceOrder(
@@ -18,33 +16,32 @@ export async function replaceOrder(
   context: CallContext,
 ): Promise<AccountAnswer> {
   const { changes, idempotencyKey, sentBefore, dryRun } = request;
-  if (desk.known.get(request.orderId) !== undefined) return stillUnknown(desk, request.orderId);
-  const orderId = desk.journal.outcome(request.orderId)?.brokerOrderId ?? request.orderId;
+  const live = liveOf(desk, request);
+  if (live !== undefined) return stillUnknown(desk, live.clientOrderId);
+  const found = await brokerOrderIdOf(desk, request);
+  if (found.kind === 'refused') return found.answer;
+  const orderId = found.value;
+  const plan: IntentPlan = {
+    kind: 'replace',
+    route: REPLACE_ROUTE,
+    path: `/v2/orders/${encodeURIComponent(orderId)}`,
+    body: changes,
+    fingerprint: planFingerprint('replace', REPLACE_ROUTE, { orderId, changes }),
+    idempotencyKey,
+    ...(sentBefore !== undefined && { sentBefore }),
+    dryRun,
+  };
+  const replayed = desk.replay(plan, context);
+  if (replayed !== undefined) return replayed;
   const original = await originalOf(desk, orderId);
-  return desk.place(
-    {
-      kind: 'replace',
-      route: ROUTE,
-      path: `/v2/orders/${encodeURIComponent(orderId)}`,
-      body: changes,
-      fingerprint: planFingerprint('replace', ROUTE, { orderId, changes }),
-      idempotencyKey,
-      ...(sentBefore !== undefined && { sentBefore }),
-      dryRun,
-    },
-    context,
-    original,
-  );
+  return original.kind === 'refused' ? original.answer : desk.place(plan, context, { original: original.value });
 }
 
-/** Only the risk rules need it, so it is fetched only where there are some. */
-async function originalOf(desk: AccountDesk, orderId: string): Promise<BrokerOrder | undefined> {
-  const mirrored = desk.session.mirror.orderById(orderId);
-  const rules = rulesOf(desk.shared.options().risk, desk.session.accountId);
-  if (mirrored !== undefined || (Object.keys(rules).length === 0 && desk.tradingState() === 'ACTIVE')) return mirrored;
-  const path = `/v2/orders/${encodeURIComponent(orderId)}`;
-  const reply = await desk.session.send({ method: 'GET', path, lane: 'lookup', deadlineMs: ORIGINAL_DEADLINE_MS });
-  return reply.kind === 'answered' && reply.status === 200 ? readOrder(reply.body) : undefined;
+/** What it replaces decides what it becomes: without it no rule could be judged. */
+async function originalOf(desk: AccountDesk, orderId: string): Promise<Found<BrokerOrder>> {
+  const { mirror } = desk.session;
+  const mirrored = mirror.inSync ? mirror.orderById(orderId) : undefined;
+  return mirrored === undefined ? readOrderNow(desk, orderId) : { kind: 'found', value: mirrored };
 }
 
 function stillUnknown(desk: AccountDesk, clientOrderId: string): AccountAnswer {

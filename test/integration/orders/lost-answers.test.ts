@@ -140,6 +140,6 @@ test('every fill is numbered and audited once, and closing the position sells wh
     aContext(),
   );
 
-  expect(bodyOf(closed)).toMatchObject({ symbol: 'AAPL', side: 'sell', qty: '1.002' });
+  expect(bodyOf(closed)).toMatchObject({ symbol: 'AAPL', side: 'sell', qty: '1' });
   expect(bodyOf(trail).records.length).toBeGreaterThanOrEqual(1);
 });

@@ -165,7 +165,7 @@ test('a 401 stops the account for a moment, then one order probes', async () => 
   await fixture.clock.advance(1_000);
   const third = await fixture.submit(anOrder(), { key: 'k3' });
 
-  expect([first, second, third].map(statusOf)).toEqual(['venue-rejected', 'order-not-sent', 201]);
+  expect([first, second, third].map(statusOf)).toEqual(['broker-credentials-refused', 'order-not-sent', 201]);
 });
 
 test('halted, an account sends no order, still cancels, and stays halted after a restart', async () => {
@@ -309,20 +309,23 @@ test.each([
   });
 });
 
-test('while an outcome is unknown no position is closed', async () => {
+test('an unknown outcome stands in the way of closing its own position alone', async () => {
   const session = new ScriptedSession((call) => (call.method === 'POST' ? LOST : NOT_FOUND));
   const { fixture } = await adopted({}, session);
   session.positions_.set('MSFT', { symbol: 'MSFT', qty: '3', asset_class: 'us_equity' });
   const asked = fixture.submit(anOrder());
   await fixture.clock.advance(2_000);
   await asked;
+  const close = (symbol: string) =>
+    fixture.desk.execute({ kind: 'close-position', accountId: ACCOUNT, symbol, dryRun: false }, aContext());
 
-  const answer = await fixture.desk.execute(
-    { kind: 'close-position', accountId: ACCOUNT, symbol: 'MSFT', dryRun: false },
-    aContext(),
-  );
+  const first = close('MSFT');
+  await fixture.clock.advance(2_000);
+  const again = await close('msft');
 
-  expect(statusOf(answer)).toBe('outcome-unknown-open');
+  expect(statusOf(await first)).toBe(202);
+  expect(again).toMatchObject({ problem: { code: 'close-in-progress', members: { state: 'unknown' } } });
+  expect(session.posts().filter(({ symbol }) => symbol === 'MSFT')).toHaveLength(1);
 });
 
 test('cancel-all names the orders whose outcome is unknown and queues their cancel', async () => {
@@ -370,6 +373,7 @@ test('a lost answer to a replace is looked up by the id of the new order', async
     return LOST;
   });
   const { fixture } = await adopted({}, session);
+  session.mirrored.set('first', anOrder({ id: 'broker-1', status: 'new', filled_qty: '0' }));
 
   const asked = fixture.desk.execute(
     {

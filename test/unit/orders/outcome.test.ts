@@ -13,7 +13,7 @@ const result: fc.Arbitrary<AttemptResult> = fc.oneof(
   fc.constant({ kind: 'under-way' as const }),
   fc.constant({ kind: 'not-sent' as const, reason: 'connect', detail: '' }),
   fc.constant({ kind: 'throttled' as const }),
-  fc.constant({ kind: 'duplicate-id' as const }),
+  fc.constant({ kind: 'duplicate-id' as const, status: 422, alpaca: { status: 422 } }),
   fc.constant({ kind: 'ambiguous' as const, detail: '' }),
   fc.constantFrom(403, 422).map((status) => ({ kind: 'refused' as const, status, alpaca: { status } })),
   order.map((seen) => ({ kind: 'accepted' as const, order: seen, body: JSON.stringify(seen) })),
@@ -87,12 +87,12 @@ test.each<[string, Evidence[], string]>([
   ],
   [
     'a duplicate id after a lost answer',
-    [attempt(1, { kind: 'ambiguous', detail: '' }), attempt(2, { kind: 'duplicate-id' })],
+    [attempt(1, { kind: 'ambiguous', detail: '' }), attempt(2, { kind: 'duplicate-id', status: 422, alpaca: {} })],
     'EXISTS',
   ],
   [
     'a duplicate id on the only attempt and another order under it',
-    [attempt(1, { kind: 'duplicate-id' }), { kind: 'seen-other', order: {} }],
+    [attempt(1, { kind: 'duplicate-id', status: 422, alpaca: {} }), { kind: 'seen-other', order: {} }],
     'CONFLICT',
   ],
   ['an attempt under way', [attempt(1, { kind: 'under-way' })], 'UNKNOWN'],

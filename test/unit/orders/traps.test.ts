@@ -190,7 +190,7 @@ test('a cancel while the outcome is unknown is queued, and carried out once the 
   const { client_order_id: clientOrderId } = bodyOf(await asked);
 
   const canceled = await fixture.desk.execute(
-    { kind: 'cancel-order', accountId: ACCOUNT, orderId: clientOrderId, dryRun: false },
+    { kind: 'cancel-order', accountId: ACCOUNT, clientOrderId, dryRun: false },
     aContext(),
   );
   shown = { id: 'broker-1', status: 'new', ...session.posts()[0] };

@@ -40,6 +40,12 @@ export const ordersMetrics: readonly MetricDeclaration[] = [
     help: 'Orders searched for in vain until the quarantine ended',
     labels: [],
   },
+  {
+    name: 'opitios_orders_rewritten_total',
+    kind: 'counter',
+    help: 'Orders whose fields came back otherwise than they were sent',
+    labels: [],
+  },
   { name: 'opitios_orders_refused_total', kind: 'counter', help: 'Orders refused by us, never sent', labels: ['by'] },
   {
     name: 'opitios_orders_accounts_refused_total',

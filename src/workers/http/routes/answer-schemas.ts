@@ -115,6 +115,7 @@ export const portfolioHistory = open(
   { timestamp: list(number), equity: list(maybeNumber), profit_loss: list(maybeNumber), timeframe: text },
   ['timestamp', 'equity'],
 );
+export const closeResults = list(open({ symbol: text, status: number }, ['symbol', 'status']));
 export const cancelResults = list(open({ id: text, status: number }, ['id', 'status']));
 
 const sessionState = { enum: ['connecting', 'ready', 'degraded', 'reconciling', 'halted', 'failed'] };

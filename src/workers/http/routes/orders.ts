@@ -11,6 +11,7 @@ import { BASE, type Call, type Doors, type Reply, type Route } from './route.js'
 const dryRunQuery = { dry_run: field.flag.description('true runs everything but the send.') };
 const accountPath = { account_id: field.accountId };
 const orderPath = { ...accountPath, order_id: field.orderId };
+const clientOrderPath = { ...accountPath, client_order_id: field.clientOrderId };
 
 const DRY: Route['answers'][number] = {
   status: 200,
@@ -23,6 +24,8 @@ const UNKNOWN: Route['answers'][number] = {
   schema: answer.unknownOrder,
 };
 const ORDERED: Route['answers'] = [{ status: 201, description: "Alpaca's order.", schema: answer.order }, UNKNOWN, DRY];
+
+const REPLACED: Route['answers'] = [{ status: 200, description: "Alpaca's new order.", schema: answer.order }, UNKNOWN];
 
 type Shape = Pick<Route, 'name' | 'method' | 'work' | 'summary' | 'answers' | 'path'> &
   Partial<Pick<Route, 'description' | 'query' | 'exclusive' | 'body' | 'bodyExamples'>>;
@@ -65,8 +68,13 @@ function placeOf(status: number, body: Uint8Array): string | undefined {
     return undefined;
   }
   const { id, client_order_id: clientOrderId } = (order ?? {}) as { id?: unknown; client_order_id?: unknown };
-  if (status === 201 && typeof id === 'string') return encodeURIComponent(id);
-  return typeof clientOrderId === 'string' ? `by-client-order-id/${encodeURIComponent(clientOrderId)}` : undefined;
+  if (status === 201 && isPlainId(id)) return encodeURIComponent(id);
+  return isPlainId(clientOrderId) ? `by-client-order-id/${encodeURIComponent(clientOrderId)}` : undefined;
+}
+
+/** What else the broker may call an id does not belong in a header. */
+function isPlainId(id: unknown): id is string {
+  return typeof id === 'string' && /^[\x20-\x7e]{1,128}$/.test(id);
 }
 
 function namingOf({ idempotencyKey, sentBefore }: Call): OrderNaming {
@@ -133,12 +141,34 @@ export const orderRoutes: readonly Route[] = [
       path: orderPath,
       body: orderChanges,
       bodyExamples: { 'another price': { limit_price: '189.75' }, 'fewer shares': { qty: '5', limit_price: '189.75' } },
-      answers: [{ status: 200, description: "Alpaca's new order.", schema: answer.order }, UNKNOWN],
+      answers: REPLACED,
     },
     (call) => ({
       kind: 'replace-order',
       accountId: accountOf(call),
       orderId: call.path['order_id'] ?? '',
+      changes: call.body,
+      dryRun: dryRun(call),
+      ...namingOf(call),
+    }),
+  ),
+  place(
+    '/orders/by-client-order-id/{client_order_id}',
+    {
+      name: 'replaceOrderByClientOrderId',
+      method: 'PATCH',
+      work: 'order',
+      summary: 'Replace an order by its client order id',
+      description: 'Refused with `outcome-unknown-open` while the outcome of the order is unknown.',
+      path: clientOrderPath,
+      body: orderChanges,
+      bodyExamples: { 'another price': { limit_price: '189.75' } },
+      answers: REPLACED,
+    },
+    (call) => ({
+      kind: 'replace-order',
+      accountId: accountOf(call),
+      clientOrderId: call.path['client_order_id'] ?? '',
       changes: call.body,
       dryRun: dryRun(call),
       ...namingOf(call),
@@ -166,6 +196,28 @@ export const orderRoutes: readonly Route[] = [
     }),
   ),
   trade(
+    '/orders/by-client-order-id/{client_order_id}',
+    {
+      name: 'cancelOrderByClientOrderId',
+      method: 'DELETE',
+      work: 'cancel',
+      summary: 'Cancel an order by its client order id',
+      description: 'Also while its outcome is unknown: the cancel is queued then, and carried out once it is known.',
+      path: clientOrderPath,
+      answers: [
+        { status: 204, description: 'The broker took the cancel; the end is published by the order events.' },
+        UNKNOWN,
+        DRY,
+      ],
+    },
+    (call) => ({
+      kind: 'cancel-order',
+      accountId: accountOf(call),
+      clientOrderId: call.path['client_order_id'] ?? '',
+      dryRun: dryRun(call),
+    }),
+  ),
+  trade(
     '/orders',
     {
       name: 'cancelAllOrders',
@@ -176,6 +228,27 @@ export const orderRoutes: readonly Route[] = [
       answers: [{ status: 207, description: 'One entry an order.', schema: answer.cancelResults }, DRY],
     },
     (call) => ({ kind: 'cancel-all-orders', accountId: accountOf(call), dryRun: dryRun(call) }),
+  ),
+  place(
+    '/positions',
+    {
+      name: 'closeAllPositions',
+      method: 'DELETE',
+      work: 'order',
+      summary: 'Close every position of the account',
+      description:
+        'With `cancel_orders` all orders are canceled first, and their ends are waited for up to five seconds.',
+      path: accountPath,
+      query: { cancel_orders: field.flag.description('true cancels all open orders first.') },
+      answers: [{ status: 207, description: 'One entry a position.', schema: answer.closeResults }],
+    },
+    (call) => ({
+      kind: 'close-all-positions',
+      accountId: accountOf(call),
+      cancelOrders: call.query['cancel_orders'] === 'true',
+      dryRun: dryRun(call),
+      ...namingOf(call),
+    }),
   ),
   place(
     '/positions/{symbol}',

@@ -23,6 +23,7 @@ const ACCOUNT: readonly ProblemCode[] = [
 ];
 const BROKER: readonly ProblemCode[] = [
   'broker-refused',
+  'broker-credentials-refused',
   'broker-unreadable',
   'broker-unreachable',
   'broker-timeout',

@@ -6,7 +6,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const STOCK_SYMBOL = /^[A-Z][A-Z0-9]{0,11}(?:[./][A-Z0-9]{1,11})?$/;
 /** OCC without padding (ALPACA.md 2.3). */
-const OPTION_SYMBOL = /^[A-Z][A-Z0-9.]{0,5}\d{6}[CP]\d{8}$/;
+const OPTION_SYMBOL = /^[A-Z][A-Z0-9.]{0,5}\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[CP]\d{8}$/;
 /** A symbol, a pair or an asset id: what the broker takes where it says `symbol_or_asset_id`. */
 const TRADED_SYMBOL = /^[A-Z0-9][\w./-]{0,39}$/i;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
@@ -46,8 +46,8 @@ export function count(max: number): joi.NumberSchema {
 
 export type Sign = 'positive' | 'not-negative' | 'any';
 
-/** 12 digits before the point are more than any order is worth; 18 behind it are more than the broker keeps. */
-const DECIMAL = /^-?\d{1,12}(?:\.\d{1,18})?$/;
+/** 12 digits before the point are more than any order is worth; the broker keeps nine behind it. */
+const DECIMAL = /^-?\d{1,12}(?:\.\d{1,9})?$/;
 const SIGNS: Readonly<Record<Sign, string>> = {
   positive: 'greater than zero',
   'not-negative': 'zero or greater',
@@ -56,9 +56,9 @@ const SIGNS: Readonly<Record<Sign, string>> = {
 
 /** What the document says of a decimal: the same rules as below, for programs that read it. */
 const TEXTS: Readonly<Record<Sign, string>> = {
-  positive: '^(?=.*[1-9])\\d{1,12}(\\.\\d{1,18})?$',
-  'not-negative': '^\\d{1,12}(\\.\\d{1,18})?$',
-  any: '^-?\\d{1,12}(\\.\\d{1,18})?$',
+  positive: '^(?=.*[1-9])\\d{1,12}(\\.\\d{1,9})?$',
+  'not-negative': '^\\d{1,12}(\\.\\d{1,9})?$',
+  any: '^-?\\d{1,12}(\\.\\d{1,9})?$',
 };
 const NUMBERS: Readonly<Record<Sign, object>> = {
   positive: { exclusiveMinimum: 0 },

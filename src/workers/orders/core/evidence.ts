@@ -13,7 +13,7 @@ export type AttemptResult =
   | { readonly kind: 'throttled'; readonly retryAfterS?: number }
   | { readonly kind: 'accepted'; readonly order: BrokerOrder; readonly body: string }
   | { readonly kind: 'refused'; readonly status: number; readonly alpaca: Readonly<Record<string, unknown>> }
-  | { readonly kind: 'duplicate-id' }
+  | { readonly kind: 'duplicate-id'; readonly status: number; readonly alpaca: Readonly<Record<string, unknown>> }
   | { readonly kind: 'ambiguous'; readonly detail: string };
 
 export type Evidence =

@@ -6,21 +6,50 @@ import { compareDecimals, readDecimal } from './decimal.js';
 
 export type BrokerOrder = Readonly<Record<string, unknown>>;
 
-const WORDS = ['symbol', 'side', 'type', 'time_in_force'] as const;
+const ENUMS = ['side', 'type', 'time_in_force'] as const;
 const DECIMALS = ['qty', 'notional', 'limit_price', 'stop_price', 'trail_price', 'trail_percent'] as const;
 
-export function matchesIntent(
-  intentBody: BrokerOrder,
-  order: BrokerOrder,
-  kind: 'submit' | 'replace' | 'close',
-): boolean {
+/** What an intent says of the order that it wants. */
+export interface Wanted {
+  readonly kind: 'submit' | 'replace' | 'close';
+  readonly body: BrokerOrder;
+  /** The client order id was made here, from a key or at random: no other order can carry it. */
+  readonly hasDerivedId: boolean;
+  /** Of a replacement: the order in whose place it comes. */
+  readonly replaces?: string;
+}
+
+/** The order that a replacement's path names. */
+export function replacedBy(path: string): string {
+  return decodeURIComponent(path.split('/').at(-1) ?? '');
+}
+
+/**
+ * Our id, and for a replacement the order that it replaces, must be there. Under an id that a caller chose the fields
+ * must agree too: another order may carry it. Under a derived one the order is ours even if the broker rewrote another
+ * field than symbol and side.
+ */
+export function matchesIntent(wanted: Wanted, order: BrokerOrder): boolean {
+  const { kind, body, hasDerivedId, replaces } = wanted;
   if (typeof order['id'] !== 'string' || order['id'] === '') return false;
-  if (order['client_order_id'] !== intentBody['client_order_id']) return false;
-  return (
-    WORDS.every((name) => sameWord(intentBody[name], order[name], name)) &&
-    // A replacement's other fields come from the order that it replaces, and may be filled in part already.
-    (kind === 'replace' || DECIMALS.every((name) => sameDecimal(intentBody[name], order[name])))
-  );
+  if (order['client_order_id'] !== body['client_order_id']) return false;
+  if (kind === 'replace' && order['replaces'] !== replaces) return false;
+  const differences = differencesOf(wanted, order);
+  // No broker turns an order round or sends it to another market: that is another order's answer.
+  if (differences.includes('symbol') || differences.includes('side')) return false;
+  return hasDerivedId || differences.length === 0;
+}
+
+/** Names of the fields that the intent asked for and the order says otherwise. */
+export function differencesOf({ body, kind }: Wanted, order: BrokerOrder): readonly string[] {
+  const names: string[] = sameSymbol(body['symbol'], order['symbol']) ? [] : ['symbol'];
+  names.push(...ENUMS.filter((name) => !sameEnum(body[name], order[name])));
+  names.push(...DECIMALS.filter((name) => !sameDecimal(body[name], order[name])));
+  if (kind !== 'replace' || body['trail'] === undefined) return names;
+  // A new trail comes back in the unit that the order has.
+  const trails = [order['trail_price'], order['trail_percent']].filter((trail) => readDecimal(trail) !== undefined);
+  const isSame = trails.length === 0 || trails.some((trail) => sameDecimal(body['trail'], trail));
+  return isSame ? names : [...names, 'trail'];
 }
 
 /** An order as the broker sends it, or undefined when these bytes are not one. */
@@ -43,10 +72,14 @@ export function isRecord(value: unknown): value is BrokerOrder {
 }
 
 /** A pair has two spellings, and a multi-leg order has none: `BTC/USD`, `BTCUSD`, `""`. */
-function sameWord(ours: unknown, theirs: unknown, name: string): boolean {
+function sameSymbol(ours: unknown, theirs: unknown): boolean {
   if (typeof ours !== 'string' || typeof theirs !== 'string' || theirs === '') return true;
-  if (name !== 'symbol') return ours === theirs;
   return ours.replace('/', '').toUpperCase() === theirs.replace('/', '').toUpperCase() || isAssetId(ours);
+}
+
+function sameEnum(ours: unknown, theirs: unknown): boolean {
+  if (typeof ours !== 'string' || typeof theirs !== 'string' || theirs === '') return true;
+  return ours.toLowerCase() === theirs.toLowerCase();
 }
 
 /** The broker also takes an asset's id for its symbol, and answers with the symbol. */

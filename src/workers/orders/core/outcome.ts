@@ -40,7 +40,7 @@ export interface Verdict {
   readonly body?: string;
   /** The broker's own bytes of `order`, when an answer to our attempt brought it. */
   readonly text?: string;
-  readonly refusal?: Extract<AttemptResult, { kind: 'refused' }>;
+  readonly refusal?: Extract<AttemptResult, { kind: 'refused' | 'duplicate-id' }>;
   readonly notSent?: Extract<AttemptResult, { kind: 'not-sent' | 'throttled' }>;
 }
 
@@ -52,11 +52,14 @@ export function judge(evidence: readonly Evidence[]): Verdict {
 
   const takenOver = evidence.some(({ kind }) => kind === 'taken-over');
   const mayHaveReached = attempts.filter(({ kind }) => kind !== 'not-sent' && kind !== 'throttled');
-  const duplicate = attempts.some(({ kind }) => kind === 'duplicate-id');
-  if (duplicate) {
+  const duplicate = attempts.find(({ kind }) => kind === 'duplicate-id');
+  if (duplicate?.kind === 'duplicate-id') {
     const sole = mayHaveReached.length === 1 && !takenOver;
     const other = evidence.some(({ kind }) => kind === 'seen-other');
-    return { state: sole && other ? 'CONFLICT' : 'EXISTS', late };
+    if (sole && other) return { state: 'CONFLICT', late, refusal: duplicate };
+    // The broker spoke of an id under which it shows no order: of our only attempt that is a refusal like another.
+    if (sole && late) return { state: 'REJECTED', late: false, refusal: duplicate };
+    return { state: late ? 'ABANDONED' : 'EXISTS', late };
   }
   if (takenOver) return { state: late ? 'ABANDONED' : 'UNKNOWN', late };
   const [first] = mayHaveReached;

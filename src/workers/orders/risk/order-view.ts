@@ -1,71 +1,94 @@
-/** What the risk rules see of an order: its size, price and direction as exact decimals. Reads, never judges. */
+/** What the risk rules see of an order: instruments, sizes and prices as exact decimals. Reads, never judges. */
 import { readDecimal, type Decimal } from '../core/decimal.js';
+import type { Instrument } from '../instruments/instrument.js';
 
 export interface OrderView {
-  /** One for a plain order, several for a multi-leg one. */
-  readonly symbols: readonly string[];
   readonly side: 'buy' | 'sell' | undefined;
   readonly type: string;
   readonly qty: Decimal | undefined;
   readonly notional: Decimal | undefined;
+  /** Only of a type that has one: a limit_price on a market order counts nothing. */
   readonly limitPrice: Decimal | undefined;
   readonly stopPrice: Decimal | undefined;
+  readonly trailPrice: Decimal | undefined;
+  readonly trailPercent: Decimal | undefined;
+  /** Prices of the ways out of a bracket, OCO or OTO. */
+  readonly exitPrices: readonly Decimal[];
+  /** An OCO is nothing but ways out. */
+  readonly isExitOnly: boolean;
   readonly isMultiLeg: boolean;
+  /** One for a plain order. */
   readonly legs: readonly LegView[];
 }
 
 export interface LegView {
-  readonly symbol: string;
+  readonly instrument: Instrument;
   readonly side: 'buy' | 'sell' | undefined;
   readonly intent: string | undefined;
-  readonly ratio: Decimal | undefined;
+  readonly ratio: Decimal;
 }
 
-/** OCC: root, expiration, call or put, strike. */
-const OPTION = /^([A-Z0-9.]{1,6})\d{6}[CP]\d{8}$/;
-const SHARES_PER_CONTRACT: Decimal = { digits: 100n, scale: 0 };
-const ONE: Decimal = { digits: 1n, scale: 0 };
+type Body = Readonly<Record<string, unknown>>;
 
-export function viewOrder(body: Readonly<Record<string, unknown>>): OrderView {
-  const legs = Array.isArray(body['legs']) ? body['legs'].map(viewLeg) : [];
+const ONE: Decimal = { digits: 1n, scale: 0 };
+const LIMITS: ReadonlySet<unknown> = new Set(['limit', 'stop_limit']);
+const STOPS: ReadonlySet<unknown> = new Set(['stop', 'stop_limit']);
+const WAYS_OUT: ReadonlySet<unknown> = new Set(['bracket', 'oco', 'oto']);
+
+/** The names of instruments in an order's body, as its caller wrote them. */
+export function namesIn(body: Body): readonly string[] {
+  const legs = legsOf(body).map((leg) => leg['symbol']);
+  return [body['symbol'], ...legs].filter((name): name is string => typeof name === 'string' && name !== '');
+}
+
+/** Undefined when an instrument of it is not known. */
+export function viewOrder(body: Body, instrumentOf: (name: string) => Instrument | undefined): OrderView | undefined {
   const isMultiLeg = body['order_class'] === 'mleg';
-  const own = typeof body['symbol'] === 'string' ? [body['symbol']] : [];
+  const legs = (isMultiLeg ? legsOf(body) : [body]).map((leg) => viewLeg(leg, isMultiLeg, instrumentOf));
+  if (legs.some((leg) => leg === undefined)) return undefined;
+  const type = typeof body['type'] === 'string' ? body['type'] : '';
+  const isTrailing = type === 'trailing_stop';
   return {
-    symbols: isMultiLeg ? legs.map(({ symbol }) => symbol) : own,
     side: readSide(body['side']),
-    type: typeof body['type'] === 'string' ? body['type'] : '',
+    type,
     qty: readDecimal(body['qty']),
     notional: readDecimal(body['notional']),
-    limitPrice: readDecimal(body['limit_price']),
-    stopPrice: readDecimal(body['stop_price']),
+    limitPrice: LIMITS.has(type) ? readDecimal(body['limit_price']) : undefined,
+    stopPrice: STOPS.has(type) ? readDecimal(body['stop_price']) : undefined,
+    trailPrice: isTrailing ? readDecimal(body['trail_price']) : undefined,
+    trailPercent: isTrailing ? readDecimal(body['trail_percent']) : undefined,
+    exitPrices: WAYS_OUT.has(body['order_class']) ? exitPricesOf(body) : [],
+    isExitOnly: body['order_class'] === 'oco',
     isMultiLeg,
-    legs: isMultiLeg ? legs : own.map((symbol) => viewPlainLeg(symbol, body)),
+    legs: legs.filter((leg) => leg !== undefined),
   };
 }
 
-/** The stock behind an option contract; any other symbol is its own. */
-export function underlyingOf(symbol: string): string {
-  return OPTION.exec(symbol)?.[1] ?? symbol;
+function legsOf(body: Body): readonly Body[] {
+  const { legs } = body;
+  return Array.isArray(legs) ? legs.filter((leg): leg is Body => typeof leg === 'object' && leg !== null) : [];
 }
 
-/** Prices of options are per share. */
-export function multiplierOf(symbol: string): Decimal {
-  return OPTION.test(symbol) ? SHARES_PER_CONTRACT : ONE;
+function exitPricesOf(body: Body): readonly Decimal[] {
+  const exits = [body['take_profit'], body['stop_loss']] as (Body | undefined)[];
+  const prices = exits.flatMap((exit) => [exit?.['limit_price'], exit?.['stop_price']]);
+  return prices.map(readDecimal).filter((price) => price !== undefined);
 }
 
-function viewLeg(leg: unknown): LegView {
-  const fields = (typeof leg === 'object' && leg !== null ? leg : {}) as Readonly<Record<string, unknown>>;
-  const symbol = typeof fields['symbol'] === 'string' ? fields['symbol'] : '';
-  return { ...viewPlainLeg(symbol, fields), ratio: readDecimal(fields['ratio_qty']) };
-}
-
-function viewPlainLeg(symbol: string, fields: Readonly<Record<string, unknown>>): LegView {
-  const intent = fields['position_intent'];
+function viewLeg(
+  fields: Body,
+  hasRatio: boolean,
+  instrumentOf: (name: string) => Instrument | undefined,
+): LegView | undefined {
+  const { symbol, position_intent: intent, ratio_qty: ratio } = fields;
+  const instrument = typeof symbol === 'string' ? instrumentOf(symbol) : undefined;
+  if (instrument === undefined) return undefined;
+  const isIntent = typeof intent === 'string';
   return {
-    symbol,
-    side: readSide(fields['side']),
-    intent: typeof intent === 'string' ? intent : undefined,
-    ratio: ONE,
+    instrument,
+    side: readSide(fields['side']) ?? (isIntent ? readSide(intent.split('_')[0]) : undefined),
+    intent: isIntent ? intent : undefined,
+    ratio: hasRatio ? (readDecimal(ratio) ?? ONE) : ONE,
   };
 }
 

@@ -1,19 +1,25 @@
 /** What a risk rule is: a question about one order, asked before anything is written or sent. */
 import type { RiskRules } from '../../../kernel/config/gateway-config.js';
-import type { MirrorView } from '../../accounts/account-session.js';
-import type { MarkSource } from '../ports.js';
+import type { Exposure } from '../exposure/exposure.js';
+import type { Instrument } from '../instruments/instrument.js';
+import type { Quoted, Valued } from './order-value.js';
 import type { OrderView } from './order-view.js';
 import type { RecentOrders } from './recent-orders.js';
 
+export interface Quote extends Quoted {
+  /** Undefined for a price that is no quote: of a position. */
+  readonly ageMs: number | undefined;
+}
+
 export interface RiskQuestion {
   readonly order: OrderView;
-  readonly fingerprint: string;
   readonly rules: RiskRules;
-  readonly marks: MarkSource;
-  readonly mirror: MirrorView;
+  /** Equal for two orders that differ in their client order id alone. */
+  readonly likeness: string;
+  readonly quoteOf: (instrument: Instrument) => Quote | undefined;
+  readonly value: Valued;
+  readonly exposure: Exposure;
   readonly recent: RecentOrders;
-  /** Intents of this account without an outcome: orders that the mirror may not show yet. */
-  readonly openIntents: number;
 }
 
 export type RiskAnswer =
@@ -25,7 +31,19 @@ export type RiskAnswer =
       readonly numbers: Readonly<Record<string, string | number>>;
     }
   /** The rule cannot be judged now: the order is not sent, and the caller may try again. */
-  | { readonly kind: 'uncertain'; readonly rule: string; readonly detail: string };
+  | {
+      readonly kind: 'uncertain';
+      readonly rule: string;
+      readonly reason: string;
+      readonly detail: string;
+      /** Whose quote is missing. */
+      readonly instrument?: Instrument;
+    };
 
 /** Undefined: no objection. */
 export type RiskRule = (question: RiskQuestion) => RiskAnswer | undefined;
+
+export function noQuote(rule: string, instrument: Instrument): RiskAnswer {
+  const detail = `There is no quote of ${instrument.symbol} to judge the order by.`;
+  return { kind: 'uncertain', rule, reason: 'no-quote', detail, instrument };
+}

@@ -1,0 +1,50 @@
+/**
+ * Closes of an account that are under way, by instrument: at most one each. Also what its fills left of a position, so
+ * that a position which the broker reads out late is not closed a second time.
+ */
+import type { Clock } from '../../kernel/runtime/clock.js';
+import { readDecimal, type Decimal } from './core/decimal.js';
+import type { BrokerOrder } from './core/order-match.js';
+
+interface LastFill {
+  /** Signed position after the fill, where the event named it. */
+  readonly positionQty: Decimal | undefined;
+  readonly at: number;
+}
+
+/** The broker's reads lag behind its acknowledgements by up to two seconds (docs/broker-wire.md). */
+export const READS_SETTLE_MS = 3_000;
+
+export class Closings {
+  readonly #begun = new Set<string>();
+  readonly #fills = new Map<string, LastFill>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** False while another close of the instrument reads its position; call `end` when the order is placed or refused. */
+  begin(key: string): boolean {
+    if (this.#begun.has(key)) return false;
+    this.#begun.add(key);
+    return true;
+  }
+
+  end(key: string): void {
+    this.#begun.delete(key);
+  }
+
+  /** A fill was published, or an answer showed that an order has been filled. */
+  filled(key: string, data: BrokerOrder | undefined): void {
+    this.#fills.delete(key);
+    this.#fills.set(key, { positionQty: readDecimal(data?.['position_qty']), at: this.clock.monotonicMs() });
+    const [oldest] = this.#fills.keys();
+    if (this.#fills.size > FILLS_KEPT_MAX && oldest !== undefined) this.#fills.delete(oldest);
+  }
+
+  /** The last fill, while a read of the position may not show it yet. */
+  recentFill(key: string): LastFill | undefined {
+    const fill = this.#fills.get(key);
+    return fill !== undefined && this.clock.monotonicMs() - fill.at < READS_SETTLE_MS ? fill : undefined;
+  }
+}
+
+const FILLS_KEPT_MAX = 1_000;
