@@ -132,7 +132,10 @@ function build(options: SimulatorOptions): Parts {
     trading: new RateLimit(clock, options.requestsPerMinute ?? 200),
     data: new RateLimit(clock, options.dataRequestsPerMinute ?? 10_000),
   };
-  const tradeStream = new TradeStream({ keys, faults, meter: counters, frames: options.frames ?? 'binary' });
+  const tradeStream = new TradeStream({
+    ...{ keys, faults, meter: counters, frames: options.frames ?? 'binary' },
+    eventDelayMs: () => venue.behaviour.eventDelayMs,
+  });
   venue.executor.onEvent((event) => tradeStream.publish(event));
   const marketFaults = createMarketFaults(options.marketFaults);
   const data = dataRoutes(market, { clock, keys, faults: marketFaults });

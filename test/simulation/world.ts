@@ -202,12 +202,12 @@ export class World {
 
   #cancel(intent: Intent, answer: AccountAnswer): void {
     if (answer.kind !== 'answer') return;
-    const { client_order_id: orderId } = JSON.parse(new TextDecoder().decode(answer.body)) as {
+    const { client_order_id: clientOrderId } = JSON.parse(new TextDecoder().decode(answer.body)) as {
       client_order_id: string;
     };
     const context = { requestId: 'cancel', subject: 'caller', budgetMs: 10_000 };
     void this.#gateway.desk.execute(
-      { kind: 'cancel-order', accountId: intent.accountId, orderId, dryRun: false },
+      { kind: 'cancel-order', accountId: intent.accountId, clientOrderId, dryRun: false },
       context,
     );
   }

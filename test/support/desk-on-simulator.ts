@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AUDIT_DEFAULTS, openAuditLog } from '../../src/kernel/audit/file-audit-log.js';
-import type { OrdersConfig } from '../../src/kernel/config/gateway-config.js';
+import type { OrdersConfig, RiskRules } from '../../src/kernel/config/gateway-config.js';
 import type { AccountId } from '../../src/kernel/domain/identifiers.js';
 import { openJournal } from '../../src/kernel/journal/open-journal.js';
 import { silentLog } from '../../src/kernel/runtime/log.js';
@@ -16,6 +16,7 @@ import { BrokerSession } from '../../src/workers/accounts/broker-session.js';
 import { noCrash } from '../../src/workers/orders/crash-points.js';
 import { systemEntropy } from '../../src/workers/orders/entropy.js';
 import { JournaledOrderDesk } from '../../src/workers/orders/journaled-order-desk.js';
+import type { MarkSource } from '../../src/workers/orders/ports.js';
 import { eventually } from './eventually.js';
 
 export interface DeskOnSimulator {
@@ -28,6 +29,8 @@ export interface DeskOnSimulator {
 
 export interface DeskOnSimulatorOptions {
   readonly orders?: Partial<OrdersConfig>;
+  readonly risk?: RiskRules;
+  readonly marks?: MarkSource;
   readonly attemptDeadlineMs?: number;
   /** Before the stream is opened again. */
   readonly backOffMs?: { readonly min: number; readonly max: number };
@@ -67,7 +70,7 @@ export async function aDeskOn(simulator: Simulator, options: DeskOnSimulatorOpti
     {
       journal,
       audit,
-      marks: { quote: () => undefined },
+      marks: options.marks ?? { quote: () => undefined },
       fence: { holds: () => true },
       clock,
       entropy: systemEntropy,
@@ -85,7 +88,7 @@ export async function aDeskOn(simulator: Simulator, options: DeskOnSimulatorOpti
         keepKeysDays: 9,
         ...options.orders,
       },
-      risk: { defaults: {}, accounts: {} },
+      risk: { defaults: options.risk ?? {}, accounts: {} },
       namespace: 'test',
       attemptDeadlineMs: options.attemptDeadlineMs ?? 2_000,
     },

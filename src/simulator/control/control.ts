@@ -127,6 +127,17 @@ export class Control {
     });
   }
 
+  /** Every share becomes `factor` of them, without an event: the position alone tells of it. */
+  splitPosition(accountId: string, symbol: string, factor: string): void {
+    const account = this.#account(accountId);
+    const position = account.positions.get(symbol);
+    if (position === undefined) return;
+    account.rememberPositions();
+    const qty = (position.qty * amount(factor)) / 1_000_000_000n;
+    const averageEntry = (position.averageEntry * 1_000_000_000n) / amount(factor);
+    account.positions.set(symbol, { ...position, qty, averageEntry });
+  }
+
   setCash(accountId: string, cash: string): void {
     this.#account(accountId).cash = amount(cash);
   }

@@ -1,5 +1,5 @@
 /** /v2/positions: what the account holds, valued at the market, and closing it (sections 3.5 and 3.6). */
-import type { Account, Position } from '../venue/account.js';
+import type { Position } from '../venue/account.js';
 import { centsOf, divide, magnitude, multiply, ONE, parseNano, textOf, type Nano } from '../venue/decimal.js';
 import { renderOrder } from '../venue/order.js';
 import { isRefusal, malformed, notFound, refusalBody } from '../venue/refusal.js';
@@ -7,18 +7,18 @@ import { json, refused, type Answer } from './answer.js';
 import type { TradingRequest } from './request.js';
 
 export function listPositions(request: TradingRequest): Answer {
-  return json([...request.account.positions.values()].map((position) => renderPosition(request, position)));
+  return json([...shown(request).values()].map((position) => renderPosition(request, position)));
 }
 
 export function getPosition(request: TradingRequest, symbolOrId: string): Answer {
-  const position = findPosition(request.account, symbolOrId);
+  const position = findPosition(shown(request), symbolOrId);
   if (position === undefined) return refused(notFound('position does not exist'));
   return json(renderPosition(request, position));
 }
 
 /** Closes all of it, `qty` shares of it, or `percentage` of it. Not idempotent: twice 50 % is 75 %. */
 export function deletePosition(request: TradingRequest, symbolOrId: string): Answer {
-  const position = findPosition(request.account, symbolOrId);
+  const position = findPosition(request.account.positions, symbolOrId);
   if (position === undefined) return refused(notFound('position does not exist'));
   const size = closingSize(request, position);
   if (size === undefined) return refused(malformed('qty or percentage is invalid'));
@@ -66,10 +66,16 @@ function closingSize({ query }: TradingRequest, position: Position): Nano | unde
   return multiply(whole, percent) / 100n;
 }
 
-function findPosition(account: Account, symbolOrId: string): Position | undefined {
-  const bySymbol = account.positions.get(symbolOrId);
-  if (bySymbol !== undefined) return bySymbol;
-  return [...account.positions.values()].find((position) => position.assetId === symbolOrId);
+function shown({ account, venue }: TradingRequest): ReadonlyMap<string, Position> {
+  return account.positionsShown(venue.behaviour.positionsLagMs);
+}
+
+/** A pair is `BTCUSD` here, and its orders say `BTC/USD`. */
+function findPosition(positions: ReadonlyMap<string, Position>, symbolOrId: string): Position | undefined {
+  const plain = symbolOrId.replace('/', '');
+  return [...positions.values()].find(
+    ({ symbol, assetId }) => symbol.replace('/', '') === plain || assetId === symbolOrId,
+  );
 }
 
 function renderPosition({ venue, account }: TradingRequest, position: Position): Record<string, unknown> {
@@ -81,7 +87,7 @@ function renderPosition({ venue, account }: TradingRequest, position: Position):
   const size = magnitude(position.qty) - held;
   return {
     asset_id: position.assetId,
-    symbol: position.symbol,
+    symbol: position.assetClass === 'crypto' ? position.symbol.replace('/', '') : position.symbol,
     exchange: position.exchange,
     asset_class: position.assetClass,
     asset_marginable: position.marginable,

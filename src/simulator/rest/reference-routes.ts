@@ -1,6 +1,7 @@
 /** Assets, option contracts, clock and calendar: the same answers for every account (sections 3.7, 3.8 and 3.11). */
 import { dateText, dayOf, isTradingDay, offsetAt, openOf } from '../market/new-york.js';
 import type { ContractFilter } from '../market/contracts.js';
+import { assetOfPair, findPair } from '../market/pairs.js';
 import { malformed, notFound } from '../venue/refusal.js';
 import { json, refused, type Answer } from './answer.js';
 import { list, type TradingRequest } from './request.js';
@@ -23,6 +24,8 @@ export function listAssets({ market, query }: TradingRequest): Answer {
 }
 
 export function getAsset({ market }: TradingRequest, symbolOrId: string): Answer {
+  const pair = findPair(symbolOrId);
+  if (pair !== undefined) return json(assetOfPair(pair));
   const asset = market.asset(symbolOrId);
   return asset === undefined ? refused(notFound(`asset not found for ${symbolOrId}`)) : json(asset);
 }

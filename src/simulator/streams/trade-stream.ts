@@ -13,6 +13,8 @@ export interface TradeStreamParts {
   readonly keys: KeyRing;
   readonly faults: FaultTable;
   readonly meter: StreamMeter;
+  /** Milliseconds between an event and its frame. */
+  readonly eventDelayMs: () => number;
   /** Binary frames carry UTF-8 JSON on the paper host, text on live. */
   readonly frames: 'binary' | 'text';
 }
@@ -58,7 +60,12 @@ export class TradeStream implements StreamMount {
     const sessions = this.#byAccount.get(event.accountId);
     if (sessions === undefined || sessions.size === 0) return;
     const frame = JSON.stringify({ stream: 'trade_updates', data: event.data });
-    for (const session of sessions) if (session.isListening) this.#deliver(session, frame);
+    const delayMs = this.#parts.eventDelayMs();
+    const deliver = (): void => {
+      for (const session of sessions) if (session.isListening) this.#deliver(session, frame);
+    };
+    if (delayMs > 0) setTimeout(deliver, delayMs).unref();
+    else deliver();
   }
 
   /** Raw text to listening sockets: unknown events, odd fields, `data: null`. Answers how many got it. */

@@ -2,6 +2,7 @@
  * One brokerage account: its keys, its switches, its cash and its positions. Pure bookkeeping; the rules that read it
  * live in account-rules.ts.
  */
+import { performance } from 'node:perf_hooks';
 import { divide, magnitude, multiply, smaller, type Nano } from './decimal.js';
 import type { Order } from './order.js';
 
@@ -45,8 +46,18 @@ export interface Execution {
   readonly at: string;
 }
 
+/** Positions as they stood until a moment. */
+interface PastPositions {
+  readonly until: number;
+  readonly positions: ReadonlyMap<string, Position>;
+}
+
+/** No lag is longer. */
+const PAST_KEPT_MS = 60_000;
+
 export class Account {
   readonly positions = new Map<string, Position>();
+  #past: PastPositions[] = [];
   readonly ordersById = new Map<string, Order>();
   /** Ids are taken for ever, also by orders that are done. */
   readonly ordersByClientId = new Map<string, Order>();
@@ -79,7 +90,8 @@ export class Account {
 
   /** Books an execution: signed quantity, price per share. Positions that reach zero disappear. */
   book(fill: Omit<Position, 'qty' | 'averageEntry'>, signedQty: Nano, price: Nano): Nano {
-    const position = this.positions.get(fill.symbol) ?? { ...fill, qty: 0n, averageEntry: 0n };
+    this.rememberPositions();
+    const position = { ...(this.positions.get(fill.symbol) ?? { ...fill, qty: 0n, averageEntry: 0n }) };
     const before = position.qty;
     const after = before + signedQty;
     const isOpening = before === 0n || before > 0n === signedQty > 0n;
@@ -94,6 +106,19 @@ export class Account {
     if (after === 0n) this.positions.delete(fill.symbol);
     else this.positions.set(fill.symbol, position);
     return after;
+  }
+
+  /** Call before a change, so that a lagging read can still show what was. */
+  rememberPositions(): void {
+    const now = performance.now();
+    this.#past = this.#past.filter(({ until }) => until > now - PAST_KEPT_MS);
+    this.#past.push({ until: now, positions: new Map(this.positions) });
+  }
+
+  /** As a read shows them that is so many milliseconds behind. */
+  positionsShown(lagMs: number): ReadonlyMap<string, Position> {
+    const at = performance.now() - lagMs;
+    return this.#past.find(({ until }) => until > at)?.positions ?? this.positions;
   }
 
   /** Quantity of the position that working orders of the closing side already claim. */

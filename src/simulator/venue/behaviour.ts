@@ -10,6 +10,10 @@ export interface Behaviour {
   cancelMs: number;
   /** Chance that an execution takes only a random part of what is left (whole shares, at least one). */
   partialFillProbability: number;
+  /** From an event's making to its frame on the trade stream, over and above everything else. */
+  eventDelayMs: number;
+  /** Positions are shown as they were so long ago. */
+  positionsLagMs: number;
   /** Closed: market orders wait as `accepted`, nothing fills, option market orders are refused. */
   isOpen: boolean;
 }
@@ -20,5 +24,7 @@ export const NORMAL_BEHAVIOUR: Behaviour = {
   fillDelayMs: 4,
   cancelMs: 2,
   partialFillProbability: 0,
+  eventDelayMs: 0,
+  positionsLagMs: 0,
   isOpen: true,
 };

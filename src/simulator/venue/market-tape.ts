@@ -1,5 +1,6 @@
 /** The market as the order side sees it: dollars become exact numbers here, wire flags become claims. */
 import type { MarketView } from '../market/market.js';
+import { findPair, type SimPair } from '../market/pairs.js';
 import { nanoOf, parseNano } from './decimal.js';
 import type { Instrument, Tape } from './tape.js';
 
@@ -15,10 +16,14 @@ export function tapeOf(market: MarketView): Tape {
       return found;
     },
     quote(symbol) {
+      const pair = findPair(symbol);
+      if (pair !== undefined) return { bid: nanoOf(pair.bid), ask: nanoOf(pair.ask) };
       const quote = market.quote(symbol);
       return quote === undefined ? undefined : { bid: nanoOf(quote.bid), ask: nanoOf(quote.ask) };
     },
     last(symbol) {
+      const pair = findPair(symbol);
+      if (pair !== undefined) return nanoOf(pair.bid);
       const last = market.last(symbol);
       return last === undefined ? undefined : nanoOf(last);
     },
@@ -27,6 +32,8 @@ export function tapeOf(market: MarketView): Tape {
 }
 
 function readInstrument(market: MarketView, symbolOrId: string): Instrument | undefined {
+  const pair = findPair(symbolOrId);
+  if (pair !== undefined) return instrumentOfPair(pair);
   const asset = market.asset(symbolOrId);
   if (asset !== undefined) {
     return {
@@ -64,4 +71,9 @@ function readInstrument(market: MarketView, symbolOrId: string): Instrument | un
       style: contract.style,
     },
   };
+}
+
+function instrumentOfPair({ id, symbol }: SimPair): Instrument {
+  const claims = { isActive: true, isTradable: true, isShortable: false, isFractionable: true, isMarginable: false };
+  return { id, symbol, assetClass: 'crypto', exchange: 'CRYPTO', ...claims, multiplier: 1n, option: undefined };
 }

@@ -409,4 +409,15 @@ test('events are numbered without holes, resumed, and a hole in the ring is name
   expect(fixture.audit.kinds().filter((kind) => kind === 'fill')).toHaveLength(4);
 });
 
+test('what was proven not sent counts neither for the window nor for the minute', async () => {
+  const session = new ScriptedSession(() => ({ kind: 'not-sent', reason: 'connect', detail: 'refused' }));
+  const { fixture } = await adopted({ risk: { duplicateWindowMs: 60_000, maxOrdersPerMinute: 1 } }, session);
+
+  const unsent = await fixture.submit(anOrder({ client_order_id: 'a' }));
+  session.answer = taking;
+  const again = await fixture.submit(anOrder({ client_order_id: 'b' }));
+
+  expect([statusOf(unsent), statusOf(again)]).toEqual(['order-not-sent', 201]);
+});
+
 const NO_ANSWER = { kind: 'problem', problem: { code: 'not-found', detail: '' } } as const;
