@@ -1,6 +1,7 @@
 /**
  * Keeps one living worker in every slot. A silent worker is killed; its accounts are given away only after the kernel
- * has said that it ended (RELIABILITY O2). The next worker takes the same slot and accounts under a new epoch.
+ * has said that it ended (docs/order-protocol.md O2). The next worker takes the same slot and accounts under a new
+ * epoch.
  */
 import type { SendHandle } from 'node:child_process';
 import { GatewayError } from '../kernel/domain/errors.js';

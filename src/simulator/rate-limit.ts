@@ -1,4 +1,7 @@
-/** The broker's budget: so many requests a minute and key, in fixed windows, told on every answer (section 10.2). */
+/**
+ * The broker's budget: so many requests a minute and key, in fixed windows, told on every answer
+ * (docs/broker-wire.md#rate-limits).
+ */
 import type { SimClock } from './clock.js';
 
 interface Window {

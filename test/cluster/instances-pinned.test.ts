@@ -1,6 +1,6 @@
 /**
- * Two gateways that each believe they own everything: the pinned list of each names only itself. RELIABILITY I1 must hold
- * with no lease at all, and pinned instances trade on without a Redis.
+ * Two gateways that each believe they own everything: the pinned list of each names only itself. I1 of
+ * docs/order-protocol.md must hold with no lease at all, and pinned instances trade on without a Redis.
  */
 import { expect, test } from '@jest/globals';
 import { startInstances } from '../support/instances.js';

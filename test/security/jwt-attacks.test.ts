@@ -1,4 +1,7 @@
-/** Every token of RELIABILITY 5.2 and its neighbours: each is a row, none is accepted. The good ones prove that rows can fail. */
+/**
+ * Tokens against the policy of docs/security.md#tokens: each is a row, none is accepted. The good ones prove that rows
+ * can fail.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

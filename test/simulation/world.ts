@@ -23,7 +23,7 @@ const ACCOUNTS = ['account_001', 'account_002'] as AccountId[];
 const INTENTS_PER_ACCOUNT = 6;
 const PHASE_1_MS = 20_000;
 const PHASE_2_MS = 120_000;
-/** R4, with the time that a slow disk takes. */
+/** R4 of docs/order-protocol.md, with the time that a slow disk takes. */
 const MAX_AGE_MS = { day: 10_600, ioc: 2_600 };
 const QUARANTINE_MS = 30_000;
 

@@ -1,4 +1,7 @@
-/** Requests that two parsers could read differently, as bytes, with the status that a direct sender gets (RELIABILITY 5.5). */
+/**
+ * Requests that two parsers could read differently, as bytes, with the status that a direct sender gets
+ * (docs/security.md#framing).
+ */
 import { OWN, tokenFor } from './http-edge-fixture.js';
 
 const TOKEN = tokenFor(['trade', 'market_data']);

@@ -4,8 +4,8 @@
  *
  * - writing: entered by opening, or by a recovery whose self-test passed.
  * - broken: a write or fdatasync failed. Nothing is appended: what the disk holds beyond the last durable byte is not
- *   known, and a second fdatasync that succeeds would prove nothing (RELIABILITY R13). Left by recovery: the disk takes
- *   and keeps a probe, the file is cut to its last durable byte, and a new segment goes on with the chain.
+ *   known, and a second fdatasync that succeeds would prove nothing (docs/order-protocol.md R13). Left by recovery: the
+ *   disk takes and keeps a probe, the file is cut to its last durable byte, and a new segment goes on with the chain.
  * - closed: for ever.
  *
  * Besides, while free space is under the low-water mark `healthy` is false, so that nobody starts what could not be

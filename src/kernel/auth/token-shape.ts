@@ -1,6 +1,6 @@
 /**
- * What can be known of a token without a key: its shape, encoding, header. Everything here runs before any cryptography,
- * because most attacks live in what a lenient parser lets through (RELIABILITY 5.2).
+ * What can be known of a token without a key: its shape, encoding, header. Everything here runs before any
+ * cryptography, because most attacks live in what a lenient parser lets through (docs/security.md#tokens).
  */
 import { parseStrictObject } from './strict-json.js';
 import { refuse } from './token-refusal.js';

@@ -1,4 +1,4 @@
-/** Bearer tokens as the edges see them. The policy is RELIABILITY 5.2; claims are DESIGN 9. */
+/** Bearer tokens as the edges see them. The policy is docs/security.md#tokens. */
 import type { Principal } from '../domain/permissions.js';
 
 export interface TokenVerifier {

@@ -1,4 +1,4 @@
-/** What a token may do and for whom (DESIGN 9). */
+/** What a token may do and for whom (docs/api.md#permissions). */
 import type { AccountId } from './identifiers.js';
 
 export const PERMISSIONS = ['market_data', 'read', 'trade', 'audit', 'admin'] as const;

@@ -1,7 +1,8 @@
 /**
- * The journal's disk: one lmdb environment, synced at every commit. All commits asked for in one turn of the event loop,
- * or while one is being synced, share the next sync. A failed sync ends it (R13): nobody can tell what is on disk, so
- * nothing more is written until the environment has been opened anew. A full disk does not: the commit was undone.
+ * The journal's disk: one lmdb environment, synced at every commit. All commits asked for in one turn of the event
+ * loop, or while one is being synced, share the next sync. A failed sync ends it (docs/order-protocol.md R13): nobody
+ * can tell what is on disk, so nothing more is written until the environment has been opened anew. A full disk does
+ * not: the commit was undone.
  */
 import { mkdirSync, statfsSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';

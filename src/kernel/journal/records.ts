@@ -31,7 +31,7 @@ export interface IntentRecord {
   readonly attempts: number;
   /** A cancel that waits until the broker's id of the order is known. */
   readonly cancelRequested: boolean;
-  /** Wall time at which the search was given up (R11); the order is still watched. */
+  /** Wall time at which the search was given up (docs/order-protocol.md R11); the order is still watched. */
   readonly abandonedAt?: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Alpaca's one-letter market records turned into the gateway's spelling (DESIGN 7 and 9) as JSON text. Every text is
- * left open (no closing brace), so that a reader appends the age and closes it without parsing. A value that the
- * broker did not send is null for prices and sizes, and absent otherwise; nothing is ever invented.
+ * Alpaca's one-letter market records turned into the gateway's spelling (docs/api.md#market-data) as JSON text. Every
+ * text is left open (no closing brace), so that a reader appends the age and closes it without parsing. A value that
+ * the broker did not send is null for prices and sizes, and absent otherwise; nothing is ever invented.
  */
 
 /** A record as Alpaca's REST or stream brings it, by the broker's one-letter names. */

@@ -1,4 +1,4 @@
-/** /v2/account, its configuration, activities and history (sections 3.2, 3.9 and 3.10 of the wire contract). */
+/** /v2/account, its configuration, activities and history (docs/broker-wire.md#account-activities). */
 import { buyingPower, cashAvailable, optionsLevel } from '../venue/account-rules.js';
 import type { Execution } from '../venue/account.js';
 import { centsOf, magnitude, textOf } from '../venue/decimal.js';

@@ -1,4 +1,4 @@
-/** /v2/orders and what hangs below it (sections 3.3 to 3.5 and 4 of the wire contract). */
+/** /v2/orders and what hangs below it (docs/broker-wire.md#orders). */
 import { isTerminal, renderOrder, type Order } from '../venue/order.js';
 import { nanosOf } from '../venue/instant.js';
 import { badQuery, isRefusal, malformed, notFound, refusalBody, type Refusal } from '../venue/refusal.js';

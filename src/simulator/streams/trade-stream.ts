@@ -1,5 +1,5 @@
 /**
- * `/stream`: one socket, one account, its `trade_updates` (section 8 of the wire contract). No welcome; authenticate,
+ * `/stream`: one socket, one account, its `trade_updates` (docs/broker-wire.md#trade-stream). No welcome; authenticate,
  * listen, then events as binary frames (paper) or text (live). Knows no order; faults are asked before every frame.
  */
 import type { IncomingMessage } from 'node:http';

@@ -1,6 +1,6 @@
 /**
  * The third gate: may this account do it? Permissions, wash trades, quantity, buying power, each 403/40310000 with the
- * broker's extra fields (sections 4.3, 4.8, 4.9, 5.2 and 5.3 of the wire contract).
+ * broker's extra fields (docs/broker-wire.md#buying-power).
  */
 import { remaining, type Account } from './account.js';
 import { isWhole } from './asset-rules.js';
@@ -81,7 +81,10 @@ function writingRefusal(account: Account, draft: OrderDraft, instrument: Instrum
   );
 }
 
-/** An own order on the other side of the same symbol (section 4.8). Complex orders and trailing stops are exempt. */
+/**
+ * An own order on the other side of the same symbol (docs/broker-wire.md#wash-trades). Complex orders and trailing
+ * stops are exempt.
+ */
 function washTradeRefusal(account: Account, draft: OrderDraft, instrument: Instrument): Refusal | undefined {
   if (isExempt(draft.orderClass, draft.type)) return undefined;
   for (const order of account.open) {
@@ -221,7 +224,7 @@ function sharesOf(draft: OrderDraft, instrument: Instrument, tape: Tape): Nano {
   return price === 0n ? 0n : (notional * ONE) / price;
 }
 
-/** What an opening order ties up (section 4.9). */
+/** What an opening order ties up (docs/broker-wire.md#buying-power). */
 export function costOf(draft: OrderDraft, instrument: Instrument, tape: Tape): Nano {
   if (draft.notional !== null) return parseNano(draft.notional) ?? 0n;
   const shares = parseNano(draft.qty ?? '0') ?? 0n;

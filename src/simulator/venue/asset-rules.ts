@@ -1,6 +1,6 @@
 /**
  * The second gate: may this instrument be traded this way at all? Answers 422/42210000 with the broker's words
- * (sections 4.2, 4.3, 4.5 and 5.3 of the wire contract). Accounts come later.
+ * (docs/broker-wire.md#orders). Accounts come later.
  */
 import { ONE, parseNano, textOf, type Nano } from './decimal.js';
 import type { OrderDraft } from './order-draft.js';

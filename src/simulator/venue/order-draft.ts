@@ -1,6 +1,6 @@
 /**
  * The first gate of an order: is the body an order at all? Answers a draft whose text is the client's own, or the
- * broker's 422. It knows no market and no account (order rules, sections 4.1 and 4.2 of the wire contract).
+ * broker's 422. It knows no market and no account (docs/broker-wire.md#orders).
  */
 import { parseNano } from './decimal.js';
 import type { OrderClass } from './order.js';
@@ -141,7 +141,7 @@ function simpleRefusal(draft: OrderDraft): Refusal | undefined {
   return undefined;
 }
 
-/** bracket, oco, oto (section 4.4). */
+/** bracket, oco, oto (docs/broker-wire.md#order-classes). */
 function advancedRefusal(draft: OrderDraft): Refusal | undefined {
   const { orderClass, takeProfit, stopLoss, type } = draft;
   if (orderClass === '' || orderClass === 'simple') return undefined;
@@ -172,7 +172,7 @@ function priceRelationRefusal({ takeProfit, stopLoss, side, orderClass }: OrderD
   return isRight ? undefined : unprocessable(`take_profit.limit_price must be ${relation} stop_loss.stop_price`);
 }
 
-/** Multi-leg options (section 4.5). */
+/** Multi-leg options (docs/broker-wire.md#multi-leg-options). */
 function multilegRefusal(body: Body, draft: OrderDraft): Refusal | undefined {
   if (!Array.isArray(body['legs']) || draft.legs.length === 0) return malformed('legs are required for mleg order');
   if (draft.legs.length > 4) return malformed('mleg order supports at most 4 legs');

@@ -1,6 +1,6 @@
 /**
- * What the broker says when it says no: its own status, code, message and extra fields (ALPACA's error catalogue).
- * Values, not exceptions: a refusal is an ordinary answer.
+ * What the broker says when it says no: its own status, code, message and extra fields
+ * (docs/broker-wire.md#keys-and-answers). Values, not exceptions: a refusal is an ordinary answer.
  */
 export interface Refusal {
   readonly kind: 'refusal';

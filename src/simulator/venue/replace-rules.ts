@@ -1,4 +1,4 @@
-/** PATCH of an order (section 4.6): which changes are allowed, and the terms that result. */
+/** PATCH of an order (docs/broker-wire.md#replacing-an-order): which changes are allowed, and the terms that result. */
 import { isSubPenny, isWhole, subPenny } from './asset-rules.js';
 import { parseNano } from './decimal.js';
 import { isTerminal, type Order, type OrderTerms } from './order.js';

@@ -1,4 +1,4 @@
-/** The `data` of a `trade_updates` message (section 8.2 of the wire contract), built once per event. */
+/** The `data` of a `trade_updates` message (docs/broker-wire.md#statuses-and-events), built once per event. */
 import { renderStreamOrder, type Order } from './order.js';
 
 export interface TradeEvent {

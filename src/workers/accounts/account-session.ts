@@ -33,8 +33,8 @@ export interface BrokerCall {
 
 /**
  * What is known after one attempt. `not-sent` is proof that no byte reached the socket; everything between the first
- * byte and a complete readable answer is `ambiguous` (RELIABILITY R5). A 5xx, 408, 425 or unreadable body is still
- * `answered` here: the desk classifies statuses.
+ * byte and a complete readable answer is `ambiguous` (docs/order-protocol.md R5). A 5xx, 408, 425 or unreadable body is
+ * still `answered` here: the desk classifies statuses.
  */
 export type BrokerReply =
   | {

@@ -37,7 +37,8 @@ const BROKER_SOURCE = { 'x-opitios-source': 'broker', age: '0' } as const;
 /** `alpaca`: the broker's status and every member of its error document. */
 export function brokerWords(status: number, body: Uint8Array): Readonly<Record<string, unknown>> {
   const parsed = mirroredOf(Buffer.from(body).toString());
-  // Some errors are not JSON (ALPACA 1, trap 4): a page of the edge in front of the broker says nothing to a program.
+  // Some errors are not JSON (docs/broker-wire.md#keys-and-answers): a page of the edge in front of the broker says
+  // nothing to a program.
   return { status, ...(parsed === undefined ? { message: 'the broker gave no readable reason' } : parsed.value) };
 }
 

@@ -1,6 +1,7 @@
 /**
- * The broker's list of working orders (ALPACA 3.4) put together from the book. undefined wherever the broker's answer
- * could differ: a filter that reaches the past, a parameter it may refuse, children, an order of two that it decides.
+ * The broker's list of working orders (docs/broker-wire.md#lists-of-orders) put together from the book. undefined
+ * wherever the broker's answer could differ: a filter that reaches the past, a parameter it may refuse, children, an
+ * order of two that it decides.
  */
 import { textOf, type Mirrored } from './mirrored.js';
 import type { OrderBook } from './order-book.js';

@@ -53,7 +53,10 @@ export function executionOf(activity: BrokerObject): string {
   return textOf(activity, 'execution_id') || (/::(.+)$/.exec(textOf(activity, 'id'))?.[1] ?? '');
 }
 
-/** A FILL activity (ALPACA 3.10) as the update that was missed. The order is as it stands now. */
+/**
+ * A FILL activity (docs/broker-wire.md#account-activities) as the update that was missed. The order is as it stands
+ * now.
+ */
 export function updateOfFill(activity: BrokerObject, order: Mirrored): HeardUpdate {
   const orderId = textOf(order.value, 'id');
   const event = textOf(activity, 'type') === 'partial_fill' ? 'partial_fill' : 'fill';
@@ -76,7 +79,7 @@ export function updateOfFill(activity: BrokerObject, order: Mirrored): HeardUpda
   };
 }
 
-/** Alpaca's event word for a status that was reached unheard (ALPACA 4.7). */
+/** Alpaca's event word for a status that was reached unheard (docs/broker-wire.md#statuses-and-events). */
 export function updateOfStatus(order: Mirrored): HeardUpdate {
   const event = textOf(order.value, 'status');
   const timestamp = textOf(order.value, 'updated_at');

@@ -1,7 +1,7 @@
 /**
  * The sockets to one origin of the broker, shared by all accounts of a worker (keys travel in headers, not with the
  * connection). Every exchange says what is known about it: whether a byte may have left is recorded where it happens,
- * never guessed from an error code (RELIABILITY R5, 2.3). Nothing is retried and no redirect is followed.
+ * never guessed from an error code (docs/order-protocol.md R5). Nothing is retried and no redirect is followed.
  */
 import { Pool, type Dispatcher } from 'undici';
 import type { Clock } from '../../kernel/runtime/clock.js';

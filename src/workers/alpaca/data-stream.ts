@@ -21,7 +21,7 @@ export interface DataStreamOptions {
 export interface DataStreamEvents {
   onReady(): void;
   onFrame(frame: Uint8Array): void;
-  /** Once. `code` is Alpaca's stream error (ALPACA 7.4), when it said one. */
+  /** Once. `code` is Alpaca's stream error (docs/broker-wire.md#data-stream-errors), when it said one. */
   onEnd(end: { readonly code?: number; readonly detail: string }): void;
 }
 

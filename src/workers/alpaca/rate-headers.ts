@@ -1,4 +1,4 @@
-/** `X-RateLimit-*` as the broker sends them with every answer (ALPACA 10.2). */
+/** `X-RateLimit-*` as the broker sends them with every answer (docs/broker-wire.md#rate-limits). */
 export interface RateHeaders {
   readonly limit: number;
   readonly remaining: number;

@@ -8,7 +8,7 @@ import type { GrantLease, LeaseWord } from '../../kernel/ipc/instances.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Fence } from '../orders/ports.js';
 
-/** What a write may take between this check and the wire (RELIABILITY L3). */
+/** What a write may take between this check and the wire (docs/order-protocol.md L3). */
 const REMAINING_MS_MIN = 300;
 /** Wall time that passed beyond the monotonic clock's: the machine slept, and the lease with it (L2). */
 const SUSPEND_GAP_MS = 500;

@@ -1,6 +1,6 @@
 /**
- * What Node's parser lets through and this edge does not (RELIABILITY 5.5): anything that a proxy in front could read
- * differently from us. Cheap enough for every request; a refusal closes the connection.
+ * What Node's parser lets through and this edge does not (docs/security.md#framing): anything that a proxy in front
+ * could read differently from us. Cheap enough for every request; a refusal closes the connection.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Problem } from '../../kernel/domain/problem.js';

@@ -23,7 +23,7 @@ export type LimiterSource = (what: 'subject' | 'account', perMinute: number) => 
 
 /** Reads are shed first: this share of the places is kept for orders. */
 const ORDER_SHARE = 0.2;
-/** Compact JWS (RFC 7515) within RELIABILITY 5.2's size; anything else is no token. */
+/** Compact JWS (RFC 7515) within the size of docs/security.md#tokens; anything else is no token. */
 const BEARER = /^Bearer ([\w-]{2,}\.[\w-]+\.[\w-]+)$/i;
 
 export class Gate {

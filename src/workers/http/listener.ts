@@ -1,4 +1,4 @@
-/** Makes the server: TLS or plain, with the limits of RELIABILITY 5.5. */
+/** Makes the server: TLS or plain, with the limits of docs/security.md#framing. */
 import http from 'node:http';
 import https from 'node:https';
 import type { TlsOptions } from '../../kernel/config/tls-files.js';

@@ -1,8 +1,8 @@
 /**
- * Requests a minute per key over all workers of all instances. What a worker may use is granted to it in Redis before it
- * is used, a few at a time, so that the sum never exceeds the limit and most requests wait for nothing. What is not used
- * goes back. While Redis does not answer each worker has its part of the limit (RELIABILITY L9). Loaded only where
- * instances share accounts.
+ * Requests a minute per key over all workers of all instances. What a worker may use is granted to it in Redis before
+ * it is used, a few at a time, so that the sum never exceeds the limit and most requests wait for nothing. What is not
+ * used goes back. While Redis does not answer each worker has its part of the limit (docs/order-protocol.md L9). Loaded
+ * only where instances share accounts.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { WindowLimiter, type Allowance, type Limiter } from './window-limiter.js';

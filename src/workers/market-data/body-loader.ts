@@ -27,7 +27,9 @@ export interface BodyLoaderParts {
   readonly timeoutMs: number;
 }
 
-/** The broker's largest page of bars, and what it takes when nothing is said (ALPACA 6.2). */
+/**
+ * The broker's largest page of bars, and what it takes when nothing is said (docs/broker-wire.md#market-data-requests).
+ */
 const BARS_PAGE_MAX = 10_000;
 const BARS_DEFAULT = 1_000;
 const BARS_MAX = 100_000;

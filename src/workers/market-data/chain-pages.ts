@@ -19,7 +19,7 @@ export interface ChainParts {
   readonly timeoutMs: number;
 }
 
-/** The broker's largest page of option snapshots (ALPACA 6.2). */
+/** The broker's largest page of option snapshots (docs/broker-wire.md#market-data-requests). */
 const PAGE_MAX = 1_000;
 const PAGES_PER_RANGE_MAX = 40;
 /** Known to fit in one page with room to spare: asked for as a whole. */

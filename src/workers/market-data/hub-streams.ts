@@ -218,7 +218,9 @@ export class HubStreams {
     void this.#backfill(channel, symbols);
   }
 
-  /** There is no replay: after every subscription the value is fetched once (ALPACA 7.2). */
+  /**
+   * There is no replay: after every subscription the value is fetched once (docs/broker-wire.md#data-stream-session).
+   */
   async #backfill(channel: FeedChannel, symbols: readonly string[]): Promise<void> {
     const kind = KIND_OF[channel] as LatestKind;
     const feed = this.#feed(sideOf(channel));
@@ -309,7 +311,7 @@ function sideOf(channel: FeedChannel): Side {
   return channel.startsWith('option') ? 'option' : 'stock';
 }
 
-/** Options have no bars on the stream (ALPACA 7.3). */
+/** Options have no bars on the stream (docs/broker-wire.md#data-stream-records). */
 function channelOf(side: Side, channel: UpstreamChannel): FeedChannel | undefined {
   if (side === 'stock') return channel;
   if (channel === 'bars') return undefined;

@@ -18,7 +18,8 @@ export type SymbolOutcome = 'ok' | 'unknown' | 'malformed' | Problem;
 export type LatestKind = Extract<RecordKind, 'quote' | 'trade' | 'snapshot' | 'option_quote' | 'option_trade'>;
 
 const PATHS: Readonly<Record<LatestKind, { readonly path: string; readonly symbolsMax: number }>> = {
-  // Alpaca documents no count for stocks; the address is the bound (ALPACA 6.2). Options: 100.
+  // Alpaca documents no count for stocks; the address is the bound (docs/broker-wire.md#market-data-requests). Options:
+  // 100.
   quote: { path: '/v2/stocks/quotes/latest', symbolsMax: 500 },
   trade: { path: '/v2/stocks/trades/latest', symbolsMax: 500 },
   snapshot: { path: '/v2/stocks/snapshots', symbolsMax: 250 },
@@ -132,7 +133,8 @@ export class LatestFetcher {
         return;
       }
       if (answer.status === 400 || answer.status === 422) {
-        // One malformed symbol fails the whole call (ALPACA trap 13), and its text is no contract: halve.
+        // One malformed symbol fails the whole call (docs/broker-wire.md#market-data-requests), and its text is no
+        // contract: halve.
         if (symbols.length === 1) settle(symbols, 'malformed');
         else await Promise.all(halves(symbols).map((half) => this.#fetchChunk(pending, half)));
         return;

@@ -1,6 +1,7 @@
 /**
- * Market data as the edges see it. Answers are finished response bytes in the gateway's own spelling (DESIGN 9), made
- * wherever it is cheapest: from the shared table in this worker, in a thread, or at the worker that owns the master.
+ * Market data as the edges see it. Answers are finished response bytes in the gateway's own spelling
+ * (docs/api.md#market-data), made wherever it is cheapest: from the shared table in this worker, in a thread, or at the
+ * worker that owns the master.
  */
 import type { CallContext } from '../../kernel/domain/account-request.js';
 import type { Problem } from '../../kernel/domain/problem.js';

@@ -5,7 +5,7 @@
 export const FEED_CHANNELS = ['quotes', 'trades', 'bars', 'option_quotes', 'option_trades'] as const;
 export type FeedChannel = (typeof FEED_CHANNELS)[number];
 
-/** One update as it is sent to clients (DESIGN 7), encoded once per worker. */
+/** One update as it is sent to clients (docs/api.md#stream), encoded once per worker. */
 export interface FeedRecord {
   readonly channel: FeedChannel;
   readonly symbol: string;

@@ -1,6 +1,6 @@
 /**
- * Alpaca's data stream frames: msgpack arrays of records by one-letter names (ALPACA 7.3). Times come as the msgpack
- * timestamp extension in nanoseconds, which no Date holds: they become RFC 3339 text here.
+ * Alpaca's data stream frames: msgpack arrays of records by one-letter names (docs/broker-wire.md#data-stream-records).
+ * Times come as the msgpack timestamp extension in nanoseconds, which no Date holds: they become RFC 3339 text here.
  */
 import { decodeTimestampToTimeSpec, Decoder, EXT_TIMESTAMP, ExtensionCodec } from '@msgpack/msgpack';
 import { isRecord, type BrokerRecord } from '../../kernel/shared-memory/record-text.js';

@@ -147,7 +147,7 @@ export class StreamSession {
     this.#lastFrameAt = this.parts.clock.monotonicMs();
     const records = this.#decoder.decode(frame);
     const first = records[0]?.['T'];
-    // Control messages come alone (ALPACA 7.2).
+    // Control messages come alone (docs/broker-wire.md#data-stream-session).
     if (first === 'subscription' || first === 'error' || first === 'success') {
       for (const record of records) this.#control(record);
       return;
@@ -309,7 +309,7 @@ export class StreamSession {
     });
   }
 
-  /** Bars are free (ALPACA 7.5). */
+  /** Bars are free (docs/broker-wire.md#data-stream-limits). */
   #countedByPlan(): number {
     return this.#confirmedCount() - (this.#confirmed.get('bars')?.size ?? 0);
   }

@@ -1,7 +1,7 @@
 /**
  * Who wants which symbol of which channel, and what of it fits the plan: pure bookkeeping, one for the whole instance.
  * Clients come first; what they leave of the limit is given to the stock symbols that are read most. A client's symbol
- * over the limit is refused by name. Bars do not count (ALPACA 7.5).
+ * over the limit is refused by name. Bars do not count (docs/broker-wire.md#data-stream-limits).
  */
 import type { SymbolReads, WantedSymbols } from './hub-protocol.js';
 import { FEED_CHANNELS, type FeedChannel } from './market-data-feed.js';

@@ -34,7 +34,9 @@ export interface DataWire {
 export type UpstreamChannel = 'quotes' | 'trades' | 'bars';
 export type ChannelSymbols = Readonly<Partial<Record<UpstreamChannel, readonly string[]>>>;
 
-/** Why a connection ended; `code` is Alpaca's stream error (ALPACA 7.4), when it said one. */
+/**
+ * Why a connection ended; `code` is Alpaca's stream error (docs/broker-wire.md#data-stream-errors), when it said one.
+ */
 export interface StreamEnd {
   readonly code?: number;
   readonly detail: string;

@@ -222,7 +222,10 @@ export class AccountDesk {
     }
   }
 
-  /** An order that the broker showed, on whichever channel. Positive evidence wins even over what was told (R6). */
+  /**
+   * An order that the broker showed, on whichever channel. Positive evidence wins even over what was told
+   * (docs/order-protocol.md R6).
+   */
   note(order: BrokerOrder, channel: 'list' | 'stream'): void {
     const clientOrderId = order['client_order_id'];
     if (typeof clientOrderId !== 'string') return;

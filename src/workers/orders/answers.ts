@@ -1,4 +1,7 @@
-/** What callers are told (RELIABILITY 2.6). The broker's bytes go through untouched; our own words are problems. */
+/**
+ * Answers to callers (docs/order-protocol.md#what-each-answer-means). The broker's bytes go through untouched; our own
+ * words are problems.
+ */
 import type { AccountAnswer } from '../../kernel/domain/account-request.js';
 import type { IntentKind, OutcomeRecord, OutcomeState } from '../../kernel/journal/records.js';
 import type { Problem, ProblemCode } from '../../kernel/domain/problem.js';

@@ -1,6 +1,7 @@
 /**
  * The named points of an order's way at which a process can be made to die, for tests with real processes. The order
- * path announces each point; what happens there is injected, and in production nothing does.
+ * path announces each point (docs/order-protocol.md#crash-points); what happens there is injected, and in production
+ * nothing does.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
 

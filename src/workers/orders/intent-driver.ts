@@ -269,7 +269,10 @@ export class IntentDriver {
     });
   }
 
-  /** The outcome is on disk before anybody is told (R12); while it cannot be written, callers are told `unknown`. */
+  /**
+   * The outcome is on disk before anybody is told (docs/order-protocol.md R12); while it cannot be written, callers are
+   * told `unknown`.
+   */
   async #settle(): Promise<void> {
     const { ports, session, stopped, acknowledged } = this.context;
     if (this.live.verdict.state === 'ACKED') await this.#graceForAnswer();

@@ -1,6 +1,6 @@
 /**
  * The intents of an account that are known already, under way or on disk, and what a repeated request is told about
- * them: a replay, a conflict, or to come back later (RELIABILITY 2.6).
+ * them: a replay, a conflict, or to come back later (docs/order-protocol.md#what-each-answer-means).
  */
 import type { AccountAnswer } from '../../kernel/domain/account-request.js';
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';

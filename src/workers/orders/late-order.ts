@@ -1,4 +1,7 @@
-/** An order that the broker shows after its caller was told that it does not exist: told otherwise from now on (R6). */
+/**
+ * An order that the broker shows after its caller was told that it does not exist: told otherwise from now on
+ * (docs/order-protocol.md R6).
+ */
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import { outcomeOf } from './answers.js';
 import type { BrokerOrder } from './core/order-match.js';

@@ -15,7 +15,7 @@ export type DeskRequest = Exclude<AccountRequest, { readonly kind: 'read' | 'des
 
 export interface OrderDesk {
   /**
-   * Recovers the account's open intents, then admits orders (RELIABILITY 2.5).
+   * Recovers the account's open intents, then admits orders (docs/order-protocol.md#recovery).
    * @param shared the newest trading state that any instance knows of: in force before the first order
    */
   adopt(session: AccountSession, shared?: SharedTradingState): Promise<void>;

@@ -1,7 +1,7 @@
 /**
  * The accounts that this worker owns, and what is asked of them: reads go to the session, everything that changes
  * something goes to the desk. A read by client order id asks the desk first: it knows intents that the broker may not
- * show yet (RELIABILITY 2.6).
+ * show yet (docs/order-protocol.md#what-each-answer-means).
  */
 import type {
   AccountAnswer,

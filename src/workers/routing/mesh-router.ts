@@ -1,7 +1,8 @@
 /**
  * The AccountRouter of a worker. Mine: run it here. Another worker's: one mesh frame, its body bytes untouched. While
- * an owner is being replaced callers wait up to a short deadline. A request that may have reached an owner that then died
- * is repeated at its successor only where that cannot act twice: it reads, or it carries a key (RELIABILITY R1, R9).
+ * an owner is being replaced callers wait up to a short deadline. A request that may have reached an owner that then
+ * died is repeated at its successor only where that cannot act twice: it reads, or it carries a key
+ * (docs/order-protocol.md R1, R9).
  */
 import type { AccountAnswer, AccountRequest, CallContext, SessionReport } from '../../kernel/domain/account-request.js';
 import { GatewayError } from '../../kernel/domain/errors.js';

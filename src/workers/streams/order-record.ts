@@ -1,4 +1,4 @@
-/** Order events and their kin as clients read them (DESIGN 7). The broker's values keep their bytes. */
+/** Order events and their kin as clients read them (docs/api.md#stream). The broker's values keep their bytes. */
 import type { SessionState } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';

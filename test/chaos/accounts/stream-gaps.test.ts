@@ -1,6 +1,6 @@
 /**
- * F13, I8: trade streams that drop while orders fill, end and are replaced. Every execution and every end is told once.
- * `npm run chaos -- stream-gaps` runs the long version.
+ * F13, I8 of docs/order-protocol.md: trade streams that drop while orders fill, end and are replaced. Every execution
+ * and every end is told once. `npm run chaos -- stream-gaps` runs the long version.
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { StreamFault } from '../../../src/simulator/faults/fault.js';

@@ -1,6 +1,6 @@
 /**
- * F13, I8: the trade stream of a whole desk drops while orders fill. Every execution is in the audit trail once, and a
- * gap is closed soon after the stream went. `npm run chaos -- gaps-in-audit` runs 500 gaps.
+ * F13, I8 of docs/order-protocol.md: the trade stream of a whole desk drops while orders fill. Every execution is in
+ * the audit trail once, and a gap is closed soon after the stream went. `npm run chaos -- gaps-in-audit` runs 500 gaps.
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';

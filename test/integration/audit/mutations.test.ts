@@ -1,4 +1,4 @@
-/** I11: any edit, removal or reordering of audit records is found by the offline verifier. */
+/** I11 of docs/order-protocol.md: any edit, removal or reordering of audit records is found by the offline verifier. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** RELIABILITY 3.2 L2, L3: the check right before the bytes leave knows the lease's deadline, and nobody else's word. */
+/**
+ * docs/order-protocol.md L2, L3: the check right before the bytes leave knows the lease's deadline, and nobody else's
+ * word.
+ */
 import { expect, test } from '@jest/globals';
 import type { AccountId } from '../../../src/kernel/domain/identifiers.js';
 import { GrantFence } from '../../../src/workers/compose/grant-fence.js';

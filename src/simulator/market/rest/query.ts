@@ -1,4 +1,7 @@
-/** Reads the query of a data request by the rules of ALPACA's market-data host; throws DataRefusal on anything else. */
+/**
+ * Reads the query of a data request by the rules of docs/broker-wire.md#market-data-requests; throws DataRefusal on
+ * anything else.
+ */
 import { DAY_MS, midnightOf, MINUTE_MS } from '../new-york.js';
 import { badRequest, notEntitled } from './answer.js';
 

@@ -1,4 +1,4 @@
-/** Market data of DESIGN 9. The hottest route stands first: Express tries them in this order. */
+/** Market data (docs/api.md#market-data). The hottest route stands first: Express tries them in this order. */
 import joi from 'joi';
 import type { BarsQuery, ChainQuery, MarketDataRequest } from '../../market-data/market-data-door.js';
 import * as answer from './answer-schemas.js';

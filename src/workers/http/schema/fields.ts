@@ -5,7 +5,7 @@ import joi from 'joi';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const STOCK_SYMBOL = /^[A-Z][A-Z0-9]{0,11}(?:[./][A-Z0-9]{1,11})?$/;
-/** OCC without padding (ALPACA.md 2.3). */
+/** OCC without padding (docs/broker-wire.md#symbols). */
 const OPTION_SYMBOL = /^[A-Z][A-Z0-9.]{0,5}\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[CP]\d{8}$/;
 /** A symbol, a pair or an asset id: what the broker takes where it says `symbol_or_asset_id`. */
 const TRADED_SYMBOL = /^[A-Z0-9][\w./-]{0,39}$/i;

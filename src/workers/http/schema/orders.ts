@@ -1,6 +1,6 @@
 /**
- * Order bodies in Alpaca's field names (ALPACA.md 4). A field that the chosen type cannot do without is shape and is
- * asked for here; every rule of the market is left to the broker, which changes them without telling us.
+ * Order bodies in Alpaca's field names (docs/broker-wire.md#orders). A field that the chosen type cannot do without is
+ * shape and is asked for here; every rule of the market is left to the broker, which changes them without telling us.
  */
 import joi from 'joi';
 import { clientOrderId, decimal, oneOf, optionSymbol, tradedSymbol } from './fields.js';

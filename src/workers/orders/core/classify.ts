@@ -1,4 +1,7 @@
-/** What one attempt proved: the table of RELIABILITY 2.3 over the session's replies and the broker's statuses. */
+/**
+ * What one attempt proved: the table of docs/order-protocol.md#what-one-attempt-proves over the session's replies and
+ * the broker's statuses.
+ */
 import type { BrokerReply } from '../../accounts/account-session.js';
 import type { AttemptResult } from './evidence.js';
 import { isRecord, matchesIntent, readJson, readOrder, type BrokerOrder, type Wanted } from './order-match.js';

@@ -1,6 +1,6 @@
 /**
- * One intent, one id, for ever (R1, R3). Derived from account and key, so that two owners with the same request make
- * the same id and the broker itself refuses the second order.
+ * One intent, one id, for ever (docs/order-protocol.md R1, R3). Derived from account and key, so that two owners with
+ * the same request make the same id and the broker itself refuses the second order.
  */
 import { createHash } from 'node:crypto';
 

@@ -9,7 +9,7 @@ export type AttemptResult =
   | { readonly kind: 'under-way' }
   /** No byte reached the socket: final, for this attempt. */
   | { readonly kind: 'not-sent'; readonly reason: string; readonly detail: string; readonly retryAfterS?: number }
-  /** 429: stopped at the broker's edge, not executed (R8). */
+  /** 429: stopped at the broker's edge, not executed (docs/order-protocol.md R8). */
   | { readonly kind: 'throttled'; readonly retryAfterS?: number }
   | { readonly kind: 'accepted'; readonly order: BrokerOrder; readonly body: string }
   | { readonly kind: 'refused'; readonly status: number; readonly alpaca: Readonly<Record<string, unknown>> }

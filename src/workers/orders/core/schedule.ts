@@ -1,4 +1,7 @@
-/** When an unknown outcome is looked up, resent or given up (R4, R10, R11). Pure: ages in, decisions out. */
+/**
+ * When an unknown outcome is looked up, resent or given up (docs/order-protocol.md R4, R10, R11). Pure: ages in,
+ * decisions out.
+ */
 
 /** Milliseconds after the outcome became unknown; then every ten seconds with jitter. No step is much over a third of
  *  the wait so far: an order that is shown late is found little later. */
