@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './build.mjs';
 
-const SOURCES = ['src/kernel', 'src/workers/orders', 'src/workers/accounts/account-session.ts', 'test/simulation'];
+const SOURCES = ['src/kernel', 'src/workers/orders', 'src/workers/accounts', 'test/simulation'];
 const OPTIONS = { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'es6' } };
 
 export class SimulationBuild {
@@ -34,8 +34,9 @@ export class SimulationBuild {
     if (left.size > 0) throw new Error(`no such file: ${[...left][0].file}`);
   }
 
-  load() {
-    return import(pathToFileURL(join(this.dir, 'test/simulation/run-seeds.js')).href);
+  /** A module of test/simulation. */
+  load(module = 'run-seeds.js') {
+    return import(pathToFileURL(join(this.dir, 'test/simulation', module)).href);
   }
 
   remove() {

@@ -290,7 +290,8 @@ export class BrokerSession implements AccountSession {
     this.mirror.orders.put(order);
     if (isFill(update.event)) {
       const data = mirroredOf(update.data);
-      this.mirror.noteFill(textOf(order.value, 'symbol'), data === undefined ? '' : textOf(data.value, 'position_qty'));
+      const positionQty = data === undefined ? '' : textOf(data.value, 'position_qty');
+      this.mirror.noteFill(textOf(order.value, 'symbol'), positionQty, update.timestamp);
     }
     this.ports.meter.count('opitios_trade_updates_total', { reconciled: String(update.reconciled) });
     for (const listen of this.#updateListeners) this.#tell(() => listen(update));

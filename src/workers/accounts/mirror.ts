@@ -20,6 +20,8 @@ export class Mirror implements MirrorView {
   #accountAt: number | undefined;
   #aliveAt = 0;
   #fills = 0;
+  /** Broker time of the last fill by position: RFC 3339. */
+  readonly #filledAt = new Map<string, string>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -77,13 +79,18 @@ export class Mirror implements MirrorView {
   }
 
   /** A fill moved money and shares: what was read before it must not be shown after it. */
-  noteFill(symbol: string, positionQty: string): void {
+  noteFill(symbol: string, positionQty: string, at: string): void {
     this.#fills += 1;
     this.#positionsAt = undefined;
     this.#accountAt = undefined;
     const key = positionKey(symbol);
     const position = this.#positions.get(key);
-    if (positionQty === '' || symbol === '') return;
+    // Events may come out of order: what an earlier fill left is not what there is now.
+    const isOlder = isEarlier(at, this.#filledAt.get(key) ?? '');
+    if (symbol === '' || isOlder) return;
+    this.#filledAt.set(key, at);
+    // A fill that a repair found says nothing of the position: it is read.
+    if (positionQty === '') return;
     // Risk reads quantities between the fill and the next read; the text is not shown any more.
     const value = { ...(position?.value ?? { symbol }), qty: positionQty, qty_available: positionQty };
     if (Number(positionQty) === 0) this.#positions.delete(key);
@@ -101,6 +108,17 @@ export class Mirror implements MirrorView {
     const at = of === 'positions' ? this.#positionsAt : this.#accountAt;
     return at === undefined ? Infinity : now - at;
   }
+}
+
+/** RFC 3339 of one source and one offset compares as text once it has as many digits. */
+function isEarlier(at: string, other: string): boolean {
+  if (!at.endsWith('Z') || !other.endsWith('Z')) return false;
+  return padded(at) < padded(other);
+}
+
+function padded(at: string): string {
+  const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
+  return `${seconds}.${fraction.padEnd(9, '0')}`;
 }
 
 /** A pair is `BTC/USD` in orders and `BTCUSD` in positions. */

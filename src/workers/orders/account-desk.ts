@@ -187,12 +187,21 @@ export class AccountDesk {
     const { clock } = this.shared.ports;
     const earlier = this.journal.recentIntents(clock.now(), this.#recent.reachMs);
     this.#recent.inherit(earlier.map(({ at, ...one }) => ({ ...one, ageMs: clock.now() - at })));
+    for (const { clientOrderId } of earlier) this.#inheritClose(clientOrderId, clock.now());
     for (const live of open) {
       live.callerGone = true;
       live.note({ kind: 'taken-over' });
       this.known.add(live);
     }
     return open;
+  }
+
+  #inheritClose(clientOrderId: string, now: number): void {
+    const intent = this.journal.intent(clientOrderId);
+    const outcome = this.journal.outcome(clientOrderId);
+    if (intent?.kind !== 'close' || outcome?.brokerOrderId === undefined) return;
+    const key = this.#keyOf((JSON.parse(intent.body) as BrokerOrder)['symbol']);
+    if (key !== undefined) this.closings.inherit(key, clientOrderId, now - outcome.at);
   }
 
   /** First one list that settles most of them, then a search for each of the rest. */
@@ -411,6 +420,12 @@ export class AccountDesk {
     await ports.audit.append({ kind: 'denial', accountId, subject, requestId, facts }).catch((cause: unknown) => {
       ports.log.error({ accountId, cause }, 'denial not audited');
     });
+  }
+
+  /** An order as a read showed it, before its event: the mirror knows it, and what it filled still counts. */
+  learned(order: BrokerOrder): void {
+    this.session.noteOrder(order);
+    this.#noteAnswer(order);
   }
 
   /** An answer may show a fill before its event does. */

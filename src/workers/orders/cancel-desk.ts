@@ -116,7 +116,8 @@ function withQueued(answer: AccountAnswer, queued: readonly LiveIntent[]): Accou
 function portsOf(desk: AccountDesk, context: CallContext): CancelPorts {
   const { traceparent, budgetMs } = context;
   const deadlineMs = Math.max(1, Math.min(CANCEL_DEADLINE_MS, budgetMs));
-  return { session: desk.session, clock: desk.shared.ports.clock, deadlineMs, traceparent };
+  const { session } = desk;
+  return { session, clock: desk.shared.ports.clock, deadlineMs, traceparent, learned: (order) => desk.learned(order) };
 }
 
 async function audited(

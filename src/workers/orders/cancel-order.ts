@@ -17,6 +17,8 @@ const CANCELED: ReadonlySet<unknown> = new Set(['canceled', 'pending_cancel']);
 
 export interface CancelPorts {
   readonly session: AccountSession;
+  /** The order as the broker shows it now. */
+  readonly learned: (order: BrokerOrder) => void;
   readonly clock: Clock;
   readonly deadlineMs: number;
   readonly traceparent?: string | undefined;
@@ -71,12 +73,12 @@ async function sendCancel(path: string, ports: CancelPorts): Promise<BrokerReply
   }
 }
 
-async function readBack(orderId: string, { session }: CancelPorts): Promise<BrokerOrder | undefined> {
+async function readBack(orderId: string, { session, learned }: CancelPorts): Promise<BrokerOrder | undefined> {
   const path = `/v2/orders/${encodeURIComponent(orderId)}`;
   const reply = await session.send({ method: 'GET', path, lane: 'lookup', deadlineMs: READ_DEADLINE_MS });
   if (reply.kind !== 'answered' || reply.status !== 200) return undefined;
   const order = readOrder(reply.body);
-  if (order !== undefined) session.noteOrder(order);
+  if (order !== undefined) learned(order);
   return order;
 }
 

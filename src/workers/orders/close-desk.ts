@@ -142,20 +142,23 @@ async function workingClose(desk: AccountDesk, instrument: Instrument): Promise<
       free_with: `DELETE ${locationOfUnknown(accountId, clientOrderId)}`,
     });
   }
-  const order = mirror
-    .openOrders()
-    .find(
-      ({ client_order_id: id, symbol }) =>
-        isSame(symbol) && typeof id === 'string' && desk.journal.intent(id)?.kind === 'close',
-    );
+  const inherited = desk.closings.inherited(instrument.key);
+  if (inherited !== undefined && mirror.orderByClientOrderId(inherited) === undefined) {
+    const free = `DELETE ${locationOfUnknown(accountId, inherited)}`;
+    return inProgress(desk, { client_order_id: inherited, state: 'not shown yet', free_with: free });
+  }
+  const open = mirror.inSync ? { kind: 'found' as const, value: mirror.openOrders() } : await openOrdersNow(desk);
+  if (open.kind === 'refused') return open.answer;
+  const order = open.value.find(
+    ({ client_order_id: id, symbol }) =>
+      isSame(symbol) && typeof id === 'string' && desk.journal.intent(id)?.kind === 'close',
+  );
   if (order === undefined) return undefined;
   const orderId = String(order['id']);
   // Its event may be lost: a close that has ended does not stand in the way.
   const now = await readOrderNow(desk, orderId);
   if (now.kind === 'found' && isTerminalOrder(now.value)) {
-    desk.session.noteOrder(now.value);
-    if (compareDecimals(readDecimal(now.value['filled_qty']) ?? ZERO, ZERO) > 0)
-      desk.closings.filled(instrument.key, undefined);
+    desk.learned(now.value);
     return undefined;
   }
   return inProgress(desk, {
@@ -164,6 +167,15 @@ async function workingClose(desk: AccountDesk, instrument: Instrument): Promise<
     state: order['status'],
     free_with: `DELETE ${locationOfOrder(accountId, orderId)}`,
   });
+}
+
+/** While the mirror cannot be trusted. */
+async function openOrdersNow(desk: AccountDesk): Promise<Found<readonly BrokerOrder[]>> {
+  const read = await readFrom(desk, '/v2/orders?status=open&limit=500&nested=false');
+  if (read.kind === 'refused') return read;
+  return Array.isArray(read.value)
+    ? { kind: 'found', value: read.value.filter(isRecord) }
+    : { kind: 'refused', answer: unreadable() };
 }
 
 /** The position as it is read now; again, while a fill of a moment ago may not be in it yet. */

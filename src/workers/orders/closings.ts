@@ -10,6 +10,8 @@ interface LastFill {
   /** Signed position after the fill, where the event named it. */
   readonly positionQty: Decimal | undefined;
   readonly at: number;
+  /** Broker time: RFC 3339. */
+  readonly filledAt: string;
 }
 
 /** The broker's reads lag behind its acknowledgements by up to two seconds (docs/broker-wire.md). */
@@ -18,6 +20,7 @@ export const READS_SETTLE_MS = 3_000;
 export class Closings {
   readonly #begun = new Set<string>();
   readonly #fills = new Map<string, LastFill>();
+  readonly #inherited = new Map<string, { readonly clientOrderId: string; readonly until: number }>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -32,10 +35,33 @@ export class Closings {
     this.#begun.delete(key);
   }
 
+  /** A former owner's close was acknowledged so long ago: lists and look-ups may not show it yet. */
+  inherit(key: string, clientOrderId: string, ageMs: number): void {
+    if (ageMs < READS_SETTLE_MS)
+      this.#inherited.set(key, {
+        clientOrderId,
+        until: this.clock.monotonicMs() + READS_SETTLE_MS - Math.max(0, ageMs),
+      });
+  }
+
+  /** The client order id of such a close, while reads cannot be trusted about it. */
+  inherited(key: string): string | undefined {
+    const one = this.#inherited.get(key);
+    if (one === undefined) return undefined;
+    if (this.clock.monotonicMs() < one.until) return one.clientOrderId;
+    this.#inherited.delete(key);
+    return undefined;
+  }
+
   /** A fill was published, or an answer showed that an order has been filled. */
   filled(key: string, data: BrokerOrder | undefined): void {
+    const before = this.#fills.get(key);
+    const filledAt = typeof data?.['timestamp'] === 'string' ? data['timestamp'] : '';
+    // Events come out of order too: the position that the latest fill left is the one to wait for.
+    const isOlder = before !== undefined && filledAt !== '' && filledAt < before.filledAt;
+    const positionQty = isOlder ? before.positionQty : readDecimal(data?.['position_qty']);
     this.#fills.delete(key);
-    this.#fills.set(key, { positionQty: readDecimal(data?.['position_qty']), at: this.clock.monotonicMs() });
+    this.#fills.set(key, { positionQty, at: this.clock.monotonicMs(), filledAt: isOlder ? before.filledAt : filledAt });
     const [oldest] = this.#fills.keys();
     if (this.#fills.size > FILLS_KEPT_MAX && oldest !== undefined) this.#fills.delete(oldest);
   }

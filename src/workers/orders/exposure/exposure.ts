@@ -53,7 +53,12 @@ export class Exposure {
 
   /** Orders that work or may work. Ways out of one order that wait for each other count once. */
   openOrders(): number {
-    return this.#working().length + this.#underWay().filter(({ intent }) => intent.kind !== 'replace').length;
+    return this.#working().length + this.#underWay().filter((live) => !this.#isSuccessor(live)).length;
+  }
+
+  /** The order that it replaces counts still. */
+  #isSuccessor({ intent: { kind, path } }: LiveIntent): boolean {
+    return kind === 'replace' && this.parts.mirror.orderById(replacedBy(path))?.['status'] !== 'replaced';
   }
 
   /** Signed. */
@@ -110,7 +115,7 @@ export class Exposure {
   *#allLeaves(): Generator<Leaves> {
     for (const order of this.#working()) yield* this.#leavesOf(order, filledOf(order));
     for (const { intent, body } of this.#underWay()) {
-      if (intent.kind === 'replace') yield* this.#addedByReplacement(intent.path, body);
+      if (intent.kind === 'replace') yield* this.#heldByReplacement(intent.path, body);
       else yield* this.#leavesOf(body, ZERO);
     }
   }
@@ -120,11 +125,15 @@ export class Exposure {
     return view === undefined ? [] : leavesOf(view, filled);
   }
 
-  /** The original counts already: what its replacement trades beyond it is added. */
-  #addedByReplacement(path: string, body: BrokerOrder): readonly Leaves[] {
+  /** The original counts while it works, and its replacement only beyond it; once it has given way, all of its successor. */
+  #heldByReplacement(path: string, body: BrokerOrder): readonly Leaves[] {
     const original = this.parts.mirror.orderById(replacedBy(path));
-    const [asked, before] = [readDecimal(body['qty']), readDecimal(original?.['qty'])];
-    if (original === undefined || asked === undefined || before === undefined) return [];
+    if (original === undefined) return [];
+    const [asked, before] = [readDecimal(body['qty']), readDecimal(original['qty'])];
+    if (original['status'] === 'replaced') {
+      return this.#leavesOf(asked === undefined ? original : { ...original, ...qtyOf(asked) }, filledOf(original));
+    }
+    if (asked === undefined || before === undefined) return [];
     const more = subtractDecimals(asked, before);
     return compareDecimals(more, ZERO) <= 0 ? [] : this.#leavesOf({ ...original, ...qtyOf(more) }, ZERO);
   }

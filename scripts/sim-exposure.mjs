@@ -1,0 +1,25 @@
+// `npm run sim:exposure -- --seeds 500 [--from 1]`: random programs of orders, closes, replaces and takeovers against a
+// virtual book; what fails is printed with its seed, shrunk to the steps that it needs.
+import { option, SimulationBuild } from './simulation.mjs';
+
+const build = new SimulationBuild('exposure');
+try {
+  build.compile();
+  const { runExposure } = await build.load('exposure/run-exposure.js');
+  const started = performance.now();
+  const { programs, failure } = await runExposure(option('from', 1), option('seeds', 500));
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (failure === undefined) {
+    console.log(`${programs} programs, ${seconds} s: no violation`);
+  } else {
+    console.log(`seed ${failure.seed}: ${failure.wrong.join('; ')}`);
+    console.log(
+      failure.program.steps.map((step) => JSON.stringify(step)).join('\n') +
+        '\n' +
+        JSON.stringify({ ...failure.program, steps: undefined }),
+    );
+    process.exitCode = 1;
+  }
+} finally {
+  build.remove();
+}
