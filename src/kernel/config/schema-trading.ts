@@ -63,7 +63,7 @@ export const ordersSection = section({
     5000,
   ),
   quarantine_after_ms: whole(
-    'An outcome unknown for longer, and in no list, is given up as unconfirmed, with an alarm.',
+    'An outcome unknown for longer, and in no list, is given up as unconfirmed, with an alarm; the account goes on, and the order is watched and reserved until the end of the next trading day.',
     1000,
     86_400_000,
   ).default(60_000),

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import { unreachable } from '../../kernel/domain/errors.js';
+import type { Problem } from '../../kernel/domain/problem.js';
 import type { BodyResult, Page, Task } from '../../threads/tasks.js';
 import type { Batch } from './batch.js';
 import type { CachePolicy, LoadedBody } from './body-cache.js';
@@ -150,6 +151,7 @@ export class BodyLoader {
     const refusal = refusalOf(answer);
     if (refusal !== undefined) return { kind: 'problem', problem: refusal };
     if (answer.kind === 'problem') return answer;
+    if (!looksLikeJson(answer.body)) return { kind: 'problem', problem: UNREADABLE };
     return {
       kind: 'ok',
       value: {
@@ -159,6 +161,28 @@ export class BodyLoader {
         upstreamMs: answer.upstreamMs,
       },
     };
+  }
+}
+
+const UNREADABLE: Problem = { code: 'broker-unreadable', detail: 'the broker answered 200 and not in JSON' };
+/** Parsing more than this would hold up the event loop for the sake of one check: both ends of it must do. */
+const PARSED_BYTES_MAX = 65_536;
+
+/** A page of a proxy may come with status 200; kept, it would be an asset for a day. */
+function looksLikeJson(body: Uint8Array): boolean {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  if (body.byteLength > PARSED_BYTES_MAX) {
+    const [head, tail] = [
+      text.toString('latin1', 0, 64).trimStart(),
+      text.toString('latin1', text.length - 64).trimEnd(),
+    ];
+    return (head.startsWith('{') && tail.endsWith('}')) || (head.startsWith('[') && tail.endsWith(']'));
+  }
+  try {
+    const value: unknown = JSON.parse(text.toString('utf8'));
+    return typeof value === 'object' && value !== null;
+  } catch {
+    return false;
   }
 }
 

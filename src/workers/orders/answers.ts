@@ -5,6 +5,7 @@
 import type { AccountAnswer } from '../../kernel/domain/account-request.js';
 import type { IntentKind, OutcomeRecord, OutcomeState } from '../../kernel/journal/records.js';
 import type { Problem, ProblemCode } from '../../kernel/domain/problem.js';
+import { isDuplicateId } from './core/classify.js';
 import type { Verdict } from './core/outcome.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -120,8 +121,8 @@ function problemOf(
   const members = { client_order_id: clientOrderId };
   if (verdict.state === 'REJECTED' && verdict.refusal !== undefined) {
     const { status, alpaca } = verdict.refusal;
-    // The broker named an id under which it shows no order.
-    const code = verdict.refusal.kind === 'duplicate-id' ? 'client-order-id-collision' : 'venue-rejected';
+    // The broker named an id under which it shows no order of ours.
+    const code = isDuplicateId(status, alpaca) ? 'client-order-id-collision' : 'venue-rejected';
     return {
       code,
       status,

@@ -16,7 +16,7 @@ import { classifyReply } from './core/classify.js';
 import type { AttemptResult } from './core/evidence.js';
 import { differencesOf, readOrder, type BrokerOrder } from './core/order-match.js';
 import { FINAL_STATES, isTerminalOrder } from './core/outcome.js';
-import { lookupDelayMs, mayGiveUp, mayResend, WATCH_FOR_MS } from './core/schedule.js';
+import { lookupDelayMs, mayGiveUp, mayResend, watchForMs } from './core/schedule.js';
 import type { LiveIntent } from './live-intent.js';
 import type { DeskOptions, DeskPorts } from './ports.js';
 
@@ -144,11 +144,13 @@ export class IntentDriver {
   async #judgeReply(reply: BrokerReply): Promise<AttemptResult> {
     const result = classifyReply(reply, this.live.wanted);
     const { replaces } = this.live.wanted;
-    if (result.kind !== 'refused' || result.status !== 422 || replaces === undefined) return result;
+    const isRefusal = result.kind === 'refused' || result.kind === 'duplicate-id';
+    if (!isRefusal || result.status !== 422 || replaces === undefined) return result;
     const original = await this.#readOrder(replaces);
     if (original === undefined) return { kind: 'ambiguous', detail: 'refused, and the original could not be read' };
     const successor = original['replaced_by'];
-    if (typeof successor !== 'string') return result;
+    // Also for a used id: an original without a successor was not replaced under any id.
+    if (typeof successor !== 'string') return { kind: 'refused', status: result.status, alpaca: result.alpaca };
     const order = await this.#readOrder(successor);
     if (order === undefined) return { kind: 'ambiguous', detail: 'refused, and the original is replaced' };
     this.live.noteOrder(order, 'lookup');
@@ -252,7 +254,7 @@ export class IntentDriver {
     const { intent } = this.live;
     const { ageMs, heldMs } = this.live;
     if (this.live.verdict.state === 'ABANDONED') {
-      if (ageMs >= WATCH_FOR_MS) await this.#settle();
+      if (ageMs >= watchForMs(intent.recordedAt)) await this.#settle();
       return;
     }
     const { quarantineAfterMs } = options().orders;

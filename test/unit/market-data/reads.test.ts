@@ -224,3 +224,28 @@ test('a quote of another feed never answers for the configured one', async () =>
   expect(bodyOf(sip)).toMatchObject({ bid_price: 2, feed: 'sip' });
   expect(bodyOf(own)).toMatchObject({ bid_price: 1, feed: 'iex' });
 });
+
+test.each([
+  ['a page of HTML', '<html><body>maintenance</body></html>'],
+  ['nothing', ''],
+  ['half an asset', '{"symbol":"AA'],
+  ['a long page', `<html>${'x'.repeat(100_000)}</html>`],
+])('%s with status 200 is never handed out as an asset, nor kept', async (_, page) => {
+  const encoder = new TextEncoder();
+  let body = page;
+  const master = new ScriptedUpstream('master', () => ({
+    kind: 'answered',
+    status: 200,
+    headers: {},
+    body: encoder.encode(body),
+  }));
+  twoWorkers(master);
+  const ask = () => doorOf(1).execute({ kind: 'reference', resource: 'asset', symbol: 'AAPL', query: '' }, CONTEXT);
+
+  const first = await ask();
+  body = '{"symbol":"AAPL"}';
+  const second = await ask();
+
+  expect(first).toMatchObject({ kind: 'problem', problem: { code: 'broker-unreadable' } });
+  expect(bodyOf(second)).toEqual({ symbol: 'AAPL' });
+});

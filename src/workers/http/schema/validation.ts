@@ -30,7 +30,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   'array.max': 'has too many entries',
   'array.min': 'has too few entries',
   'decimal.base': 'must be a decimal',
-  'decimal.shape': 'must be a plain decimal of at most 12 digits before the point',
+  'decimal.shape': 'must be a plain decimal of at most 12 digits before the point and nine behind it',
   'decimal.negative': 'must not be negative',
   'decimal.zero': 'must be greater than zero',
   'symbols.base': 'must be a list of symbols',

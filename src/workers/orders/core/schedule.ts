@@ -12,8 +12,24 @@ const LOOKUP_EVERY_MS = 10_000;
 const JITTER = 0.2;
 /** An abandoned intent is still looked for, seldom. */
 const WATCH_EVERY_MS = 300_000;
-/** End of the trading day and one more: nothing that old appears at the broker. */
-export const WATCH_FOR_MS = 2 * 86_400_000;
+const DAY_MS = 86_400_000;
+/** The date in New York changes four or five hours after the one in UTC. */
+const BEHIND_UTC_MS = 5 * 3_600_000;
+const SESSIONS_END_MS = 20 * 3_600_000;
+
+/**
+ * How long an order of that wall time is watched and reserved once it has been given up: until the extended hours of
+ * the second weekday after it are over. The next trading day has ended then, also where a holiday lies between.
+ */
+export function watchForMs(recordedAt: number): number {
+  let day = Math.floor((recordedAt - BEHIND_UTC_MS) / DAY_MS);
+  for (let weekdays = 0; weekdays < 2;) {
+    day += 1;
+    const weekday = new Date(day * DAY_MS).getUTCDay();
+    if (weekday !== 0 && weekday !== 6) weekdays += 1;
+  }
+  return day * DAY_MS + SESSIONS_END_MS + BEHIND_UTC_MS - recordedAt;
+}
 
 /** How long to wait before lookup number `lookup` (0, 1, 2 …). `random` is in [0, 1). */
 export function lookupDelayMs(lookup: number, abandoned: boolean, random: number): number {
