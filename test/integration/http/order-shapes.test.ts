@@ -37,7 +37,6 @@ test.each([
   ['more than nine decimals as a number', 'stocks', { ...STOCK, qty: 0.1234567891 }, 'qty'],
   ['a month 13', 'options', { ...STOCK, symbol: 'AAPL271317C00100000' }, 'symbol'],
   ['a day 32', 'options', { ...STOCK, symbol: 'AAPL271232C00100000' }, 'symbol'],
-  ['a month 13 of an option sent as a stock', 'stocks', { ...STOCK, symbol: 'AAPL271317C00100000' }, 'symbol'],
 ])('%s is refused by field', async (_, assetClass, body, field) => {
   expect(await refusedFields(assetClass, body)).toEqual([field]);
 });
