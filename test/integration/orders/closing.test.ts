@@ -270,3 +270,55 @@ test('a client order id that is another order’s broker id does not name that o
   await eventually('the parent is canceled', () => simulator.control.order(parent.id).status === 'canceled');
   expect(simulator.control.order(child.id).status).toBe('new');
 }, 20_000);
+
+test('the stream brings nothing and reads are behind: closing again and again sells once', async () => {
+  simulator.control.behave({ positionsLagMs: 1_500 });
+  await holding({ MSFT: '100' });
+  simulator.control.switchOn({ fault: { kind: 'stream-lose' } });
+
+  const answers = [await close('MSFT')];
+  for (let again = 0; again < 4; again += 1)
+    answers.push(await close('MSFT'), await close('MSFT', { percentage: '50' }));
+  await calm();
+
+  expect(answers.map(statusOf).filter((status) => status === 201)).toHaveLength(1);
+  expect(sold()).toBe(100);
+}, 40_000);
+
+test('a close whose answer is lost blocks its own instrument only, and sells once', async () => {
+  simulator.control.behave({ eventDelayMs: 150, positionsLagMs: 500 });
+  await holding({ MSFT: '100', AAPL: '3' });
+  simulator.control.switchOn([
+    { fault: { kind: 'stream-lose' } },
+    { fault: { kind: 'answer-lost', how: '504' }, method: 'POST', path: '/v2/orders', count: 1 },
+    { fault: { kind: 'status', status: 500 }, method: 'GET', path: '/v2/orders*' },
+  ]);
+
+  const lost = await close('MSFT');
+  const again = await close('MSFT');
+  const other = await close('AAPL');
+  simulator.control.switchOff();
+  await calm();
+
+  expect([lost, again, other].map(statusOf)).toEqual([202, 'close-in-progress', 201]);
+  expect(again).toMatchObject({
+    problem: { members: { state: 'unknown', client_order_id: bodyOf(lost).client_order_id } },
+  });
+  expect(sold()).toBe(103);
+}, 40_000);
+
+test('sells and closes of one position at once never sell more than there is', async () => {
+  simulator.control.behave({ eventDelayMs: 150, positionsLagMs: 1_000 });
+  await holding({ MSFT: '10' });
+  const { accountId, desk } = gateway;
+  const sell = { symbol: 'MSFT', qty: '6', side: 'sell', type: 'market', time_in_force: 'day' };
+  const submit = (): Promise<AccountAnswer> =>
+    desk.execute({ kind: 'submit-order', accountId, assetClass: 'stocks', order: sell, dryRun: false }, aContext());
+
+  await submit();
+  await Promise.all([close('MSFT'), close('MSFT', { percentage: '100' }), close('msft', { qty: '4' })]);
+  await close('MSFT');
+  await calm();
+
+  expect(sold()).toBeLessThanOrEqual(10);
+}, 40_000);
