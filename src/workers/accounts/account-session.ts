@@ -44,6 +44,8 @@ export type BrokerReply =
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Uint8Array;
       readonly upstreamMs: number;
+      /** Of a 429: after it the account's calls go out again. */
+      readonly retryAfterS?: number;
     }
   | {
       readonly kind: 'not-sent';

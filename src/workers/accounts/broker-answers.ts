@@ -47,7 +47,10 @@ function refusalProblem(reply: Extract<BrokerReply, { kind: 'answered' }>, notFo
   const alpaca = brokerWords(status, body);
   const message = typeof alpaca['message'] === 'string' ? alpaca['message'] : 'the broker refused the request';
   if (status === 404) return { code: notFound, detail: message, alpaca };
-  if (status === 429) return { code: 'rate-limited', detail: 'the broker limits this account', retryAfterS: 1, alpaca };
+  if (status === 429) {
+    const { retryAfterS = 1 } = reply;
+    return { code: 'rate-limited', detail: 'the broker limits this account', retryAfterS, alpaca };
+  }
   if (status >= 500) return { code: 'broker-unreadable', detail: 'the broker failed', alpaca };
   // About the gateway's keys; passed on as such it would speak of the caller's token. A 403 of the broker's own has a code.
   const isOfKeys =

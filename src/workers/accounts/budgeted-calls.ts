@@ -68,7 +68,8 @@ export class BudgetedCalls {
     if (result.kind === 'not-sent') permit.giveBack();
     else permit.release(result.kind === 'answered' ? rateHeadersOf(result.headers) : undefined);
     this.#note(result);
-    return result;
+    if (result.kind !== 'answered' || result.status !== 429) return result;
+    return { ...result, retryAfterS: Math.max(1, Math.ceil(this.budget.waitMs(call.lane) / 1_000)) };
   }
 
   /** Asks whose keys these are, within the account's budget. @param brokerAccountId the broker's own id of the account */

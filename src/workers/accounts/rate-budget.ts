@@ -105,6 +105,12 @@ export class RateBudget {
     this.#armWake();
   }
 
+  /** How long no call of this lane goes out from now on. */
+  waitMs(lane: BudgetLane): number {
+    this.#turnWindow();
+    return this.#budgetWaitMs(lane);
+  }
+
   close(): void {
     this.#cancelWake?.();
     for (const lane of ORDER) for (const { settle } of [...this.#lanes[lane]]) settle(this.#refuse('deadline', 1_000));

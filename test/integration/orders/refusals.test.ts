@@ -170,3 +170,26 @@ test('a page with status 200 on a read is 502 broker-unreadable', async () => {
 
   expect(statusOf(read)).toBe('broker-unreadable');
 });
+
+test.each([
+  ['in seconds', { retryAfter: 3 }, 3],
+  ['as a date', { retryAfter: new Date(Date.now() + 20_000).toUTCString() }, 5],
+  ['with X-RateLimit-Reset alone', { reset: 30 }, 5],
+  ['with nothing', { reset: null }, 1],
+])('a 429 %s: Retry-After says when calls of the account go out again', async (_, limited, least) => {
+  await open();
+  simulator.control.switchOn({ fault: { kind: 'rate-limited', ...limited }, ...POST_ORDER, count: 1 });
+
+  const refused = await submit('k1');
+  // Its deadline is shorter than most of these times: then it is refused at once, with the time that is left.
+  const next = await submit('k2');
+
+  const secondsOf = (answer: AccountAnswer): number =>
+    answer.kind === 'problem' ? (answer.problem.retryAfterS ?? 0) : 0;
+  expect(refused).toMatchObject({ problem: { code: 'order-not-sent', members: { reason: 'throttled' } } });
+  expect(secondsOf(refused)).toBeGreaterThanOrEqual(least);
+  expect(secondsOf(refused)).toBeLessThanOrEqual(66);
+  const wentOut = statusOf(next) === 201 || statusOf(next) === 202;
+  expect(wentOut || secondsOf(refused) - secondsOf(next) <= 1).toBe(true);
+  expect(secondsOf(next) - secondsOf(refused)).toBeLessThanOrEqual(1);
+});

@@ -23,11 +23,8 @@ export function classifyReply(reply: BrokerReply, intent: Wanted): AttemptResult
 }
 
 function classifyAnswer(reply: Extract<BrokerReply, { kind: 'answered' }>, intent: Wanted): AttemptResult {
-  const { status, body, headers } = reply;
-  if (status === 429) {
-    const retryAfterS = readSeconds(headers['retry-after']);
-    return { kind: 'throttled', ...(retryAfterS === undefined ? {} : { retryAfterS }) };
-  }
+  const { status, body, retryAfterS } = reply;
+  if (status === 429) return { kind: 'throttled', ...(retryAfterS === undefined ? {} : { retryAfterS }) };
   if (status === 200 || status === 201) {
     const order = readOrder(body);
     // Another order's answer proves nothing about ours.
@@ -55,8 +52,4 @@ export function speaksOfKeys(status: number, said: unknown): boolean {
 /** The pair of status and code has other uses, so the field's name must appear too; its wording may change. */
 export function isDuplicateId(status: number, said: BrokerOrder): boolean {
   return status === 422 && typeof said['message'] === 'string' && /client_order_id/i.test(said['message']);
-}
-
-function readSeconds(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
