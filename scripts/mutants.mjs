@@ -18,8 +18,8 @@ export const MUTANTS = [
     edits: [
       {
         file: orders('account-desk.ts'),
-        find: 'if (!(await this.#makeDurable(live))) {',
-        replace: 'void this.#makeDurable(live); if (false) {',
+        find: 'if (!(await makeDurable(live, this.journal, ports))) {',
+        replace: 'void makeDurable(live, this.journal, ports); if (false) {',
       },
     ],
   },
@@ -27,7 +27,7 @@ export const MUTANTS = [
     name: 'send without waiting for the audit trail',
     edits: [
       {
-        file: orders('account-desk.ts'),
+        file: orders('durable-intent.ts'),
         find: "ports.audit.append({ kind: 'intent', accountId, subject, requestId, facts }),",
         replace:
           "void ports.audit.append({ kind: 'intent', accountId, subject, requestId, facts }).catch(() => undefined),",
@@ -226,6 +226,16 @@ export const MUTANTS = [
         file: orders('event-recorder.ts'),
         find: 'if (!(await this.#audit(owed))) this.#owe(owed);',
         replace: 'await this.#audit(owed);',
+      },
+    ],
+  },
+  {
+    name: 'a byte leaves without its mark',
+    edits: [
+      {
+        file: orders('intent-driver.ts'),
+        find: 'return firstByte === undefined || (this.context.ports.firstBytes?.set(firstByte) ?? true);',
+        replace: 'return true;',
       },
     ],
   },

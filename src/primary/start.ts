@@ -15,6 +15,7 @@ import type { AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { SystemClock } from '../kernel/runtime/system-clock.js';
+import { sweepOrphanedMarks } from '../kernel/shared-memory/first-byte-marks.js';
 import { removeTable, sweepStaleTables } from '../kernel/shared-memory/table-directory.js';
 import { createLog, type LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import { METRICS } from '../kernel/telemetry/catalogue.js';
@@ -68,6 +69,12 @@ interface Assembly {
   readonly workers: EarlyWorkers;
 }
 
+/** What instances that are gone left behind. */
+function sweepSharedMemory(dir: string): void {
+  sweepStaleTables(dir);
+  sweepOrphanedMarks(dir);
+}
+
 async function assemble({ load, grants, closers, workers }: Assembly): Promise<RunningPrimary> {
   const { config } = grants;
   const clock = new SystemClock();
@@ -75,7 +82,7 @@ async function assemble({ load, grants, closers, workers }: Assembly): Promise<R
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
-  sweepStaleTables(config.marketData.sharedMemoryDir);
+  sweepSharedMemory(config.marketData.sharedMemoryDir);
   closers.push(() => removeTable(config.marketData.sharedMemoryDir, process.pid));
   const meter = new PromMeter(METRICS, { processMetrics: true });
   const metrics = new MetricSum();

@@ -30,6 +30,8 @@ export interface SwarmOptions {
   readonly foreignDisk: boolean;
   readonly wallStep: number;
   readonly callerCancels: number;
+  /** Chance that a crash takes the machine's memory with it. */
+  readonly memoryLoss: number;
 }
 
 export function swarmOptions(seed: number): SwarmOptions {
@@ -63,5 +65,6 @@ export function swarmOptions(seed: number): SwarmOptions {
     foreignDisk: crash > 0 && random.chance(0.25),
     wallStep: some(0.1),
     callerCancels: some(0.3),
+    memoryLoss: some(0.5),
   };
 }

@@ -14,6 +14,7 @@ import { noCrash } from '../../src/workers/orders/crash-points.js';
 import { JournaledOrderDesk } from '../../src/workers/orders/journaled-order-desk.js';
 import { SeededRandom } from './seeded-random.js';
 import type { SwarmOptions } from './swarm-options.js';
+import { VirtualMemory } from './virtual-first-bytes.js';
 import { Platter, VirtualAudit, VirtualStore, type Process } from './virtual-disk.js';
 import { VirtualSession } from './virtual-session.js';
 import { ProcessClock, settle, VirtualTime } from './virtual-time.js';
@@ -57,6 +58,7 @@ export class World {
   readonly #faults: Faults;
   readonly #platters: Platter[] = [new Platter(), new Platter()];
   readonly #audit: AuditRecord[] = [];
+  readonly #memory = new VirtualMemory();
   readonly #intents: Intent[] = [];
   readonly #violations: string[] = [];
   #gateway: Gateway;
@@ -109,6 +111,7 @@ export class World {
         clock,
         entropy: this.#random,
         crash: noCrash,
+        firstBytes: this.#memory.newFile(),
         log: silentLog,
         meter: silentMeter,
       },
@@ -219,6 +222,7 @@ export class World {
       former.isAlive = false;
       former.platter.crash(this.#random);
     }
+    if (this.#random.chance(this.options.memoryLoss)) this.#memory.lose();
     former.holdsFence = false;
     if (this.options.move || this.options.foreignDisk) this.#slot = 1 - this.#slot;
     // A disk that a living former owner still writes is not taken over.

@@ -1,7 +1,7 @@
 /**
  * What trades in a worker, as a program of its own (from dist): journal, audit, sessions and desk as production builds
- * them. Takes JSON lines `{ n, accountId, key, order }` on its input and answers each on its output. Dies where it is
- * told to. Ends when its input does.
+ * them. Takes JSON lines `{ n, accountId, key, order }` on its input and answers each on its output; `{ n, accountId,
+ * lookup }` asks for an order by its client order id. Dies where it is told to. Ends when its input does.
  */
 import { createInterface } from 'node:readline';
 import { silentLog } from '../../dist/kernel/runtime/log.js';
@@ -35,7 +35,12 @@ for (const { accountId } of accounts) await trading.release(accountId, 1_000);
 await trading.close(1_000);
 process.exit(0);
 
-async function answer({ n, accountId, key, order }) {
+async function answer({ n, accountId, key, order, lookup }) {
+  if (lookup !== undefined) {
+    const held = trading.desk.lookup(accountId, lookup);
+    tell({ n, status: held?.status ?? held?.problem.code ?? 404 });
+    return;
+  }
   const request = { kind: 'submit-order', accountId, assetClass: 'stocks', order, dryRun: false, idempotencyKey: key };
   const context = { requestId: key, subject: 'caller', budgetMs: 10_000 };
   const said = await trading.desk.execute(request, context);

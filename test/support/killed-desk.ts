@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { AccountKeys } from '../../src/simulator/accounts.js';
 import type { SimulatorEndpoints } from '../../src/simulator/simulator.js';
@@ -91,7 +92,13 @@ export class DeskProcesses {
     const orders = [...given];
     const { dataDir, slot, accounts, endpoints } = this.options;
     const config = {
-      ...{ dataDir, cluster: {}, streams: { ringSize: 1_000 }, risk: { defaults: {}, accounts: {} } },
+      ...{
+        dataDir,
+        cluster: {},
+        marketData: { sharedMemoryDir: tmpdir() },
+        streams: { ringSize: 1_000 },
+        risk: { defaults: {}, accounts: {} },
+      },
       orders: {
         ...{ requireIdempotencyKey: true, ambiguous: 'resubmit_same_id', answerDeadlineMs: 1_000 },
         ...{ quarantineAfterMs: 900_000, onLate: 'keep', keepKeysDays: 9 },

@@ -86,6 +86,8 @@ export const marketDataSection = section({
     1000,
   ),
   mute_timeout_ms: whole('A stream silent for longer is opened again.', 1000, 3_600_000).default(30_000),
-  shared_memory_dir: text('Where the shared quote table lives; tmpfs.').default('/dev/shm'),
+  shared_memory_dir: text('Where the shared quote table lies, and the marks of orders that leave; tmpfs.').default(
+    '/dev/shm',
+  ),
   table_size_mb: whole('Largest size of that table.', 8, 4096).default(256),
 });

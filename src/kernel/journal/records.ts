@@ -1,6 +1,7 @@
 /** What the journal keeps of an account: intents, their outcomes, its trading state. Plain JSON data; no secret. */
 import type { TradingState } from '../domain/account-request.js';
 import type { AccountId } from '../domain/identifiers.js';
+import type { FirstByteMark } from '../domain/first-byte.js';
 import type { Problem } from '../domain/problem.js';
 
 export type IntentKind = 'submit' | 'replace' | 'close';
@@ -31,6 +32,8 @@ export interface IntentRecord {
   readonly attempts: number;
   /** A cancel that waits until the broker's id of the order is known. */
   readonly cancelRequested: boolean;
+  /** Where it is marked that a byte of the only attempt may have left; absent: nothing is known of it outside its process. */
+  readonly firstByte?: FirstByteMark;
   /** Wall time at which the search was given up (docs/order-protocol.md R11); the order is still watched. */
   readonly abandonedAt?: number;
 }

@@ -6,6 +6,7 @@ import type { AuditLog } from '../../kernel/audit/audit-log.js';
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../../kernel/ipc/control.js';
+import { FirstByteMarks } from '../../kernel/shared-memory/first-byte-marks.js';
 import { openJournal } from '../../kernel/journal/open-journal.js';
 import type { SlotJournal } from '../../kernel/journal/slot-journal.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -84,6 +85,7 @@ export class Trading {
       crash: parts.crash,
       log,
       meter,
+      ...firstBytesOf(parts),
       ...(parts.tellTradingState !== undefined && { tellTradingState: parts.tellTradingState }),
     };
     const desk = new JournaledOrderDesk(ports, {
@@ -177,6 +179,17 @@ export class Trading {
     const pool = new BrokerPool(options, this.parts.clock);
     this.#pools.set(origin, pool);
     return pool;
+  }
+}
+
+/** An order goes without a mark where there is no shared memory: its successor knows less, and nothing else changes. */
+function firstBytesOf({ config, slot, log }: TradingParts): Pick<DeskPorts, 'firstBytes'> {
+  const { dataDir, marketData } = config;
+  try {
+    return { firstBytes: FirstByteMarks.open({ base: marketData.sharedMemoryDir, dataDir, slot }) };
+  } catch (cause) {
+    log.warn({ cause }, 'orders are not marked outside this process');
+    return {};
   }
 }
 

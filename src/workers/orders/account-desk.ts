@@ -4,14 +4,12 @@
  */
 import type { AccountAnswer, CallContext, TradingState } from '../../kernel/domain/account-request.js';
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';
-import type { IntentRecord } from '../../kernel/journal/records.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
 import { admit, viewOfAdmission, type AdmissionFacts, type Candidate, type Refusal } from './admission.js';
-import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
+import { answerOf, notSent, problemAnswer, unknownAnswer } from './answers.js';
 import { compareDecimals, printDecimal, readDecimal, subtractDecimals, ZERO } from './core/decimal.js';
 import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
-import { maxAgeMsOf } from './core/schedule.js';
 import { makeDurable } from './durable-intent.js';
 import { EventRecorder } from './event-recorder.js';
 import { IntentDriver, type DriverContext } from './intent-driver.js';
@@ -23,10 +21,11 @@ import { identify, likenessOf, type IntentPlan } from './intent-plan.js';
 import { KnownIntents } from './known-intents.js';
 import { noteLateOrder } from './late-order.js';
 import { LiveIntent } from './live-intent.js';
+import { dryRun, newIntent } from './new-intent.js';
 import { sweepOrders, type SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, Mark } from './ports.js';
 import { namesIn, viewOrder, type OrderView } from './risk/order-view.js';
-import { auditRecovered } from './recovered-intents.js';
+import { auditRecovered, evidenceLeft, isUnsent } from './recovered-intents.js';
 import { RefusalBreaker } from './refusal-breaker.js';
 import { RecentOrders } from './risk/recent-orders.js';
 import { rulesOf } from './risk/risk-gate.js';
@@ -57,6 +56,8 @@ export interface DeskShared {
 
 /** Kept of the caller's budget for the way back. */
 const ANSWER_MARGIN_MS = 50;
+/** A disk that is slower keeps the account waiting no longer; until it has them, these are unknown like the others. */
+const SETTLE_UNSENT_MS = 1_000;
 
 export class AccountDesk {
   readonly known: KnownIntents;
@@ -131,16 +132,11 @@ export class AccountDesk {
     const likeness = likenessOf(plan);
     const candidate: Candidate | undefined =
       order.kind === 'refused' ? undefined : { order: order.view, likeness, isClose: plan.kind === 'close' };
-    const fetched = new Map<string, Mark>();
-    let facts = this.#admissionFacts(fetched, original);
-    let refusal = candidate === undefined ? undefined : admit(candidate, facts);
-    while (candidate !== undefined && refusal?.lacksQuoteOf !== undefined) {
-      if (!(await this.#fetchQuote(refusal, fetched))) break;
-      facts = this.#admissionFacts(fetched, original);
-      refusal = admit(candidate, facts);
-    }
+    const fetched = candidate === undefined ? new Map<string, Mark>() : await this.#quotesFor(candidate, original);
     // From here to the note that this one is under way there is no await: neither two requests with one key nor two
     // that share what a rule leaves can both pass.
+    const facts = this.#admissionFacts(fetched, original);
+    const refusal = candidate === undefined ? undefined : admit(candidate, facts);
     const acquaintance = this.known.meet(identity, plan.fingerprint);
     if (acquaintance.kind === 'known') return acquaintance.answer;
     if (refusal !== undefined && !mayBeSent) {
@@ -153,8 +149,12 @@ export class AccountDesk {
     const computed = refusal === undefined ? compute?.() : undefined;
     if (computed?.kind === 'refused') return computed.answer;
     if (computed !== undefined) plan = { ...plan, body: computed.body };
-    const intent = this.#intentOf(plan, context, { ...identity, clientOrderId: acquaintance.clientOrderId });
-    if (plan.dryRun) return dryRun(plan, intent, candidate === undefined ? {} : viewOfAdmission(candidate, facts));
+    const named = { ...identity, clientOrderId: acquaintance.clientOrderId };
+    const intent = newIntent(plan, context, {
+      ...{ identity: named, journal: this.journal, orders: options().orders, now: ports.clock.now() },
+      firstByte: mayBeSent ? undefined : ports.firstBytes?.next(),
+    });
+    if (plan.dryRun) return dryRun(intent, candidate === undefined ? {} : viewOfAdmission(candidate, facts));
     const live = new LiveIntent(intent, ports.clock);
     if (mayBeSent) live.note({ kind: 'taken-over' });
     this.known.add(live);
@@ -169,8 +169,11 @@ export class AccountDesk {
       return notSent('journal', 'The order could not be written down, so it was not sent.');
     }
     ports.crash.reach('K2');
-    this.#drive(live, context.traceparent, plan.kind === 'close' || this.tradingState() === 'REDUCING', (driver) =>
-      refusal === undefined && candidate !== undefined ? driver.send() : driver.resume(),
+    void this.#drive(
+      live,
+      context.traceparent,
+      plan.kind === 'close' || this.tradingState() === 'REDUCING',
+      (driver) => (refusal === undefined && candidate !== undefined ? driver.send() : driver.resume()),
     );
     return this.#awaitAnswer(live, context);
   }
@@ -190,7 +193,7 @@ export class AccountDesk {
     for (const { clientOrderId } of earlier) this.#inheritClose(clientOrderId, clock.now());
     for (const live of open) {
       live.callerGone = true;
-      live.note({ kind: 'taken-over' });
+      live.note(evidenceLeft(live.intent, this.shared.ports.firstBytes));
       this.known.add(live);
     }
     return open;
@@ -204,8 +207,23 @@ export class AccountDesk {
     if (key !== undefined) this.closings.inherit(key, clientOrderId, now - outcome.at);
   }
 
+  /** What never left is settled before the account is answered for, so that its key can be used at once. */
+  async settleUnsent(open: readonly LiveIntent[]): Promise<void> {
+    const unsent = open.filter(isUnsent);
+    if (unsent.length === 0) return;
+    const { ports } = this.shared;
+    ports.log.warn({ accountId: this.session.accountId, unsent: unsent.length }, 'open intents were never sent');
+    for (const live of unsent) this.#recent.notSent(live.clientOrderId);
+    void auditRecovered(unsent, ports);
+    const limit = new AbortController();
+    const settled = Promise.all(unsent.map((live) => this.#drive(live, undefined, false, (driver) => driver.resume())));
+    await Promise.race([settled, ports.clock.sleep(SETTLE_UNSENT_MS, limit.signal)]);
+    limit.abort();
+  }
+
   /** First one list that settles most of them, then a search for each of the rest. */
-  async recover(open: readonly LiveIntent[]): Promise<void> {
+  async recover(found: readonly LiveIntent[]): Promise<void> {
+    const open = found.filter((live) => !isUnsent(live));
     this.events.finishPendingFills();
     if (open.length > 0) {
       this.shared.ports.log.warn({ accountId: this.session.accountId, open: open.length }, 'open intents recovered');
@@ -213,7 +231,7 @@ export class AccountDesk {
       void auditRecovered(open, this.shared.ports);
       await this.sweep(Math.min(...open.map(({ intent }) => intent.recordedAt)));
     }
-    for (const live of open) this.#drive(live, undefined, false, (driver) => driver.resume());
+    for (const live of open) void this.#drive(live, undefined, false, (driver) => driver.resume());
   }
 
   /** One at a time for the account: who asks meanwhile shares the next. */
@@ -274,6 +292,15 @@ export class AccountDesk {
     );
   }
 
+  /** Quotes that the rules need and the table has not, each fetched once. By instrument. */
+  async #quotesFor(candidate: Candidate, original: BrokerOrder | undefined): Promise<ReadonlyMap<string, Mark>> {
+    const fetched = new Map<string, Mark>();
+    for (;;) {
+      const refusal = admit(candidate, this.#admissionFacts(fetched, original));
+      if (refusal?.lacksQuoteOf === undefined || !(await this.#fetchQuote(refusal, fetched))) return fetched;
+    }
+  }
+
   /** Every instrument of the order is known, or the order is not sent: no rule is skipped for want of a name. */
   async #viewOf(
     body: BrokerOrder,
@@ -327,40 +354,12 @@ export class AccountDesk {
     return identify(plan, who, { wallMs: ports.clock.now(), entropy: ports.entropy });
   }
 
-  #intentOf(
-    plan: IntentPlan,
-    context: CallContext,
-    identity: { readonly scope: string | undefined; readonly clientOrderId: string },
-  ): IntentRecord {
-    const { orders } = this.shared.options();
-    const body = { ...plan.body, client_order_id: identity.clientOrderId };
-    return {
-      kind: plan.kind,
-      accountId: this.session.accountId,
-      epoch: this.journal.epoch,
-      clientOrderId: identity.clientOrderId,
-      ...(plan.body['client_order_id'] !== identity.clientOrderId && { hasDerivedId: true as const }),
-      ...(identity.scope === undefined ? {} : { scope: identity.scope }),
-      fingerprint: plan.fingerprint,
-      path: plan.path,
-      body: JSON.stringify(body),
-      subject: context.subject,
-      requestId: context.requestId,
-      recordedAt: this.shared.ports.clock.now(),
-      maxAgeMs: maxAgeMsOf(body),
-      ambiguous: orders.ambiguous,
-      onLate: orders.onLate,
-      attempts: 1,
-      cancelRequested: false,
-    };
-  }
-
   #drive(
     live: LiveIntent,
     traceparent: string | undefined,
     reduces: boolean,
     run: (driver: IntentDriver) => Promise<void>,
-  ): void {
+  ): Promise<void> {
     const { ports, options, cancelKnown } = this.shared;
     const context: DriverContext = {
       ports,
@@ -375,7 +374,7 @@ export class AccountDesk {
       cancelKnown: (known, brokerOrderId) => cancelKnown(this, known, brokerOrderId),
       traceparent,
     };
-    run(new IntentDriver(live, context)).then(
+    return run(new IntentDriver(live, context)).then(
       () => {
         if (!this.stopped.aborted) this.known.remove(live);
       },
@@ -453,19 +452,6 @@ export class AccountDesk {
     this.events.record(update);
     this.note(update.order, 'stream');
   }
-}
-
-function dryRun(plan: IntentPlan, intent: IntentRecord, view: Readonly<Record<string, unknown>>): AccountAnswer {
-  const method = plan.kind === 'replace' ? 'PATCH' : 'POST';
-  const { clientOrderId, path } = intent;
-  return jsonAnswer(200, {
-    dry_run: true,
-    client_order_id: clientOrderId,
-    method,
-    path,
-    body: JSON.parse(intent.body) as unknown,
-    ...view,
-  });
 }
 
 /** A refusal of a dry run shows what each rule saw. */

@@ -68,9 +68,8 @@ export class IntentDriver {
     await this.#untilFinal();
   }
 
-  /** An intent that a former owner left open. */
+  /** An intent that a former owner left open, with the evidence that it left. */
   async resume(): Promise<void> {
-    this.live.note({ kind: 'taken-over' });
     if (this.live.intent.abandonedAt !== undefined) this.live.note({ kind: 'given-up' });
     await this.#untilFinal();
   }
@@ -119,7 +118,7 @@ export class IntentDriver {
       lane: 'order',
       deadlineMs: options().attemptDeadlineMs,
       mayStillSend: () => {
-        if (!maySend()) return false;
+        if (!maySend() || !this.#markFirstByte()) return false;
         ports.crash.reach('K3');
         return true;
       },
@@ -138,6 +137,12 @@ export class IntentDriver {
     // What was looked up beside the attempt came too early to count: the search begins anew, dense again.
     [this.#lookups, this.#misses] = [0, 0];
     this.live.note({ kind: 'attempt', attempt: number, result });
+  }
+
+  /** Seen by a successor of this process; the byte leaves in this very turn. */
+  #markFirstByte(): boolean {
+    const { firstByte } = this.live.intent;
+    return firstByte === undefined || (this.context.ports.firstBytes?.set(firstByte) ?? true);
   }
 
   /** A refused replacement may have been carried out all the same: the original is asked once whether it was. */

@@ -181,6 +181,7 @@ export class JournaledOrderDesk implements OrderDesk {
       await this.#agree(accountId, journal, shared);
       const desk = new AccountDesk(session, journal, this.#shared);
       const open = desk.scan();
+      await desk.settleUnsent(open);
       if (this.#adoptions.get(accountId) !== reason) {
         heard.stop();
         return;

@@ -2,6 +2,7 @@
 import type { SharedTradingState } from '../../kernel/domain/account-request.js';
 import type { AuditLog } from '../../kernel/audit/audit-log.js';
 import type { OrdersConfig, RiskConfig } from '../../kernel/config/gateway-config.js';
+import type { FirstByteMark } from '../../kernel/domain/first-byte.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { SlotJournal } from '../../kernel/journal/slot-journal.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -32,6 +33,16 @@ export interface Fence {
   lockDelayMs?(accountId: AccountId): number;
 }
 
+/** Marks outside this process, so that its successor knows of which orders nothing has left. */
+export interface FirstBytes {
+  /** For an intent of which nothing has left. */
+  next(): FirstByteMark;
+  /** Called in the turn in which the first byte leaves. False: it could not be marked, and nothing may leave. */
+  set(mark: FirstByteMark): boolean;
+  /** False says nothing. */
+  provesUnsent(mark: FirstByteMark): boolean;
+}
+
 export interface DeskPorts {
   readonly fence: Fence;
   readonly journal: SlotJournal;
@@ -40,6 +51,8 @@ export interface DeskPorts {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly crash: CrashPoints;
+  /** Absent where there is no shared memory: what a killed owner left open is unknown then. */
+  readonly firstBytes?: FirstBytes;
   readonly log: Log;
   readonly meter: Meter;
   /** A trading state that was set here: whoever owns the account later must know. False when it could not be told yet. */

@@ -1,9 +1,24 @@
 /**
- * Intents that a successor found open in the journal, told to the audit trail again: their owner may have died when the
- * journal had them and the trail had not. Decides nothing and sends nothing.
+ * Intents that a successor found open in the journal: what is known of each, and their record in the audit trail, since
+ * their owner may have died when the journal had them and the trail had not. Sends nothing.
  */
+import type { IntentRecord } from '../../kernel/journal/records.js';
+import type { Evidence } from './core/evidence.js';
 import type { LiveIntent } from './live-intent.js';
-import type { DeskPorts } from './ports.js';
+import type { DeskPorts, FirstBytes } from './ports.js';
+
+/** A former owner may have sent it, unless its mark proves the opposite. */
+export function evidenceLeft({ firstByte, attempts }: IntentRecord, firstBytes: FirstBytes | undefined): Evidence {
+  // A mark speaks of the first attempt; a second one may be another process's.
+  if (attempts > 1 || firstByte === undefined || firstBytes?.provesUnsent(firstByte) !== true)
+    return { kind: 'taken-over' };
+  const detail = 'The process that had the order ended before a byte of it left.';
+  return { kind: 'attempt', attempt: 1, result: { kind: 'not-sent', reason: 'owner-ended', detail } };
+}
+
+export function isUnsent({ verdict }: LiveIntent): boolean {
+  return verdict.state === 'NOT_SENT';
+}
 
 /**
  * Resolves when the trail has them, or has refused them: an attempt that cannot be audited is not made in any case.
