@@ -18,8 +18,8 @@ export const MUTANTS = [
     edits: [
       {
         file: orders('account-desk.ts'),
-        find: 'if (!(await makeDurable(live, this.journal, ports))) {',
-        replace: 'void makeDurable(live, this.journal, ports); if (false) {',
+        find: 'if (!(await makeDurable(live, likeness, this.journal, ports))) {',
+        replace: 'void makeDurable(live, likeness, this.journal, ports); if (false) {',
       },
     ],
   },
@@ -123,7 +123,7 @@ export const MUTANTS = [
     edits: [
       {
         file: orders('core/classify.ts'),
-        find: '|| !matchesIntent(intent.body, order, intent.kind)',
+        find: '|| !matchesIntent(intent, order)',
         replace: '',
       },
     ],

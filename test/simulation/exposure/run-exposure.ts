@@ -9,14 +9,23 @@ export interface ExposureReport {
 }
 
 export async function runExposure(first: number, count: number): Promise<ExposureReport> {
+  const found = await firstFailure(first, count);
+  if (found === undefined) return { programs: count, failure: undefined };
+  const program = await shrink(exposureProgram(found.seed));
+  const wrong = await verdictOf(program);
+  return { programs: found.seed - first + 1, failure: { seed: found.seed, wrong, program } };
+}
+
+/** As it was found: not shrunk. */
+export async function firstFailure(
+  first: number,
+  count: number,
+): Promise<{ readonly seed: number; readonly wrong: readonly string[] } | undefined> {
   for (let seed = first; seed < first + count; seed += 1) {
-    const program = exposureProgram(seed);
-    const wrong = await verdictOf(program);
-    if (wrong.length === 0) continue;
-    const shrunk = await shrink(program);
-    return { programs: seed - first + 1, failure: { seed, wrong: await verdictOf(shrunk), program: shrunk } };
+    const wrong = await verdictOf(exposureProgram(seed));
+    if (wrong.length > 0) return { seed, wrong };
   }
-  return { programs: count, failure: undefined };
+  return undefined;
 }
 
 async function verdictOf(program: ExposureProgram): Promise<readonly string[]> {
