@@ -15,7 +15,7 @@ import type { AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { SystemClock } from '../kernel/runtime/system-clock.js';
-import { sweepOrphanedMarks } from '../kernel/shared-memory/first-byte-marks.js';
+import { removeMarks, sweepOrphanedMarks } from '../kernel/shared-memory/first-byte-marks.js';
 import { removeTable, sweepStaleTables } from '../kernel/shared-memory/table-directory.js';
 import { createLog, type LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import { METRICS } from '../kernel/telemetry/catalogue.js';
@@ -69,6 +69,12 @@ interface Assembly {
   readonly workers: EarlyWorkers;
 }
 
+/** Of this instance, when its workers have ended. */
+function clearSharedMemory(dir: string, dataDir: string): void {
+  removeTable(dir, process.pid);
+  removeMarks(dir, dataDir);
+}
+
 /** What instances that are gone left behind. */
 function sweepSharedMemory(dir: string): void {
   sweepStaleTables(dir);
@@ -83,7 +89,7 @@ async function assemble({ load, grants, closers, workers }: Assembly): Promise<R
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
   sweepSharedMemory(config.marketData.sharedMemoryDir);
-  closers.push(() => removeTable(config.marketData.sharedMemoryDir, process.pid));
+  closers.push(() => clearSharedMemory(config.marketData.sharedMemoryDir, config.dataDir));
   const meter = new PromMeter(METRICS, { processMetrics: true });
   const metrics = new MetricSum();
   const audit = await openAudit(config.dataDir, { clock, log, meter }, closers);

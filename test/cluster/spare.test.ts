@@ -25,8 +25,11 @@ test('a spare worker rehearses, leaves no trace of it, and then takes over', asy
   const [accountId = ''] = running.accountIds;
   await eventually(() => running.output().includes('"msg":"rehearsed"'), 'the spare has rehearsed');
 
-  // Only the table.
-  expect(readdirSync(temporary)).toEqual([expect.stringMatching(`-${String(running.primary.pid)}$`)]);
+  // Only the table, and the marks of first bytes.
+  expect(readdirSync(temporary).sort()).toEqual([
+    expect.stringMatching(`-${String(running.primary.pid)}$`),
+    expect.stringMatching(/^opitios-sent-/),
+  ]);
   expect((await running.simulator.control.ledger({ method: 'POST' })).entries).toEqual([]);
   const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
   expect(metrics).not.toMatch(/^opitios_(?:order_outcomes|order_attempts|account_reads)_total(?:\{.*\})? [1-9]/m);

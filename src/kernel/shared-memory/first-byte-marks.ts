@@ -118,6 +118,19 @@ export class FirstByteMarks {
   }
 }
 
+/**
+ * Removes the marks of a gateway that stopped in order: shared memory is memory. What it left open is unknown to its
+ * successor then, as after a power cut.
+ */
+export function removeMarks(base: string, dataDir: string): void {
+  try {
+    const directory = marksDirectory(base, dataDir);
+    if (lstatSync(directory).isDirectory()) rmSync(directory, { recursive: true, force: true });
+  } catch {
+    // There is none, or the data directory is gone already.
+  }
+}
+
 /** Removes the marks of gateways whose data directory is gone: shared memory is memory. Returns what it removed. */
 export function sweepOrphanedMarks(base: string): readonly string[] {
   const removed: string[] = [];
@@ -144,10 +157,14 @@ function headOf(boot: string, file: string): Buffer {
   return head;
 }
 
+function marksDirectory(base: string, dataDir: string): string {
+  const name = createHash('sha256').update(realpathSync(dataDir)).digest('hex').slice(0, 16);
+  return join(base, `${PREFIX}${name}`);
+}
+
 /** Not readable and not writable by others, and not a link: who could set or unset a mark could make us lie. */
 function privateDirectory(base: string, dataDir: string): string {
-  const name = createHash('sha256').update(realpathSync(dataDir)).digest('hex').slice(0, 16);
-  const directory = join(base, `${PREFIX}${name}`);
+  const directory = marksDirectory(base, dataDir);
   if (!existsSync(directory)) mkdirSync(directory, { mode: 0o700 });
   const found = lstatSync(directory);
   const isMine = process.getuid === undefined || found.uid === process.getuid();
