@@ -57,6 +57,8 @@ export class InstrumentBook {
 
   #keep(name: string, instrument: Instrument): void {
     this.#byName.set(nameKey(name), instrument);
+    // Orders and positions of the broker name it by its symbol.
+    this.#byName.set(nameKey(instrument.symbol), instrument);
     if (this.#byName.size <= KEPT_MAX) return;
     const [oldest] = this.#byName.keys();
     if (oldest !== undefined) this.#byName.delete(oldest);
