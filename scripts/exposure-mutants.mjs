@@ -73,7 +73,7 @@ const MUTANTS = [
     'const named = name;',
   ],
   [
-    'counts begin anew after a takeover',
+    'counts begin again after a takeover',
     'account-desk.ts',
     '    this.#recent.inherit(',
     '    if (false) this.#recent.inherit(',

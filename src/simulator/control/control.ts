@@ -127,7 +127,7 @@ export class Control {
     });
   }
 
-  /** Every share becomes `factor` of them, without an event: the position alone tells of it. */
+  /** Every share becomes `factor` of them, without an event: the position alone shows it. */
   splitPosition(accountId: string, symbol: string, factor: string): void {
     const account = this.#account(accountId);
     const position = account.positions.get(symbol);

@@ -30,10 +30,6 @@ export class RequestPlaces {
     return this.#verified;
   }
 
-  get anonymousInFlight(): number {
-    return this.#anonymous.size;
-  }
-
   /** The connection has another request under way: this one is settled when the connection closes, at the latest. */
   waitBehind(exchange: Exchange): void {
     const { socket } = exchange.req;

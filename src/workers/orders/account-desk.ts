@@ -21,7 +21,7 @@ import { identify, likenessOf, type IntentPlan } from './intent-plan.js';
 import { KnownIntents } from './known-intents.js';
 import { noteLateOrder } from './late-order.js';
 import { LiveIntent } from './live-intent.js';
-import { dryRun, newIntent } from './new-intent.js';
+import { dryRunAnswer, newIntent } from './new-intent.js';
 import { sweepOrders, type SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, Mark } from './ports.js';
 import { namesIn, viewOrder, type OrderView } from './risk/order-view.js';
@@ -115,8 +115,8 @@ export class AccountDesk {
    * One intent, from admission to a truthful answer.
    * @throws GatewayError JOURNAL_BROKEN
    */
-  async place(planned: IntentPlan, context: CallContext, options_: PlaceOptions = {}): Promise<AccountAnswer> {
-    const { original, compute } = options_;
+  async place(planned: IntentPlan, context: CallContext, needs: PlaceOptions = {}): Promise<AccountAnswer> {
+    const { original, compute } = needs;
     let plan = planned;
     const { ports, options } = this.shared;
     const identity = this.#identify(plan, context);
@@ -130,21 +130,22 @@ export class AccountDesk {
     const mayBeSent = plan.sentBefore === 'perhaps' && !plan.dryRun;
     if (order.kind === 'refused' && !mayBeSent) return order.answer;
     const likeness = likenessOf(plan);
-    const candidate: Candidate | undefined =
-      order.kind === 'refused' ? undefined : { order: order.view, likeness, isClose: plan.kind === 'close' };
-    const fetched = candidate === undefined ? new Map<string, Mark>() : await this.#quotesFor(candidate, original);
-    // From here to the note that this one is under way there is no await: neither two requests with one key nor two
-    // that share what a rule leaves can both pass.
-    const facts = this.#admissionFacts(fetched, original);
-    const refusal = candidate === undefined ? undefined : admit(candidate, facts);
+    const judgeable = { likeness, isClose: plan.kind === 'close' };
+    const candidate = order.kind === 'refused' ? undefined : { ...judgeable, order: order.view };
+    const fetched = new Map<string, Mark>();
+    let judged = this.#judge(candidate, fetched, original);
+    while (judged.refusal !== undefined && (await this.#fetchQuote(judged.refusal, fetched)))
+      judged = this.#judge(candidate, fetched, original);
+    // From the last judgement to the note that this one is under way there is no await: neither two requests with one
+    // key nor two that share what a rule leaves can both pass.
+    const { facts, refusal } = judged;
     const acquaintance = this.known.meet(identity, plan.fingerprint);
     if (acquaintance.kind === 'known') return acquaintance.answer;
     if (refusal !== undefined && !mayBeSent) {
       ports.meter.count('opitios_orders_refused_total', { by: refusal.denial === undefined ? 'state' : 'risk' });
       if (refusal.denial !== undefined && !plan.dryRun) await this.#auditDenial(plan, context, refusal.denial);
-      return plan.dryRun && candidate !== undefined
-        ? withView(refusal.answer, viewOfAdmission(candidate, facts))
-        : refusal.answer;
+      if (!plan.dryRun || candidate === undefined) return refusal.answer;
+      return withView(refusal.answer, viewOfAdmission(candidate, facts));
     }
     const computed = refusal === undefined ? compute?.() : undefined;
     if (computed?.kind === 'refused') return computed.answer;
@@ -154,7 +155,7 @@ export class AccountDesk {
       ...{ identity: named, journal: this.journal, orders: options().orders, now: ports.clock.now() },
       firstByte: mayBeSent ? undefined : ports.firstBytes?.next(),
     });
-    if (plan.dryRun) return dryRun(intent, candidate === undefined ? {} : viewOfAdmission(candidate, facts));
+    if (plan.dryRun) return dryRunAnswer(intent, candidate === undefined ? {} : viewOfAdmission(candidate, facts));
     const live = new LiveIntent(intent, ports.clock);
     if (mayBeSent) live.note({ kind: 'taken-over' });
     this.known.add(live);
@@ -250,8 +251,8 @@ export class AccountDesk {
   }
 
   /**
-   * An order that the broker showed, on whichever channel. Positive evidence wins even over what was told
-   * (docs/order-protocol.md R6).
+   * An order that the broker showed, on whichever channel. Positive evidence wins even over an
+   * earlier negative answer (docs/order-protocol.md R6).
    */
   note(order: BrokerOrder, channel: 'list' | 'stream'): void {
     const clientOrderId = order['client_order_id'];
@@ -292,13 +293,14 @@ export class AccountDesk {
     );
   }
 
-  /** Quotes that the rules need and the table has not, each fetched once. By instrument. */
-  async #quotesFor(candidate: Candidate, original: BrokerOrder | undefined): Promise<ReadonlyMap<string, Mark>> {
-    const fetched = new Map<string, Mark>();
-    for (;;) {
-      const refusal = admit(candidate, this.#admissionFacts(fetched, original));
-      if (refusal?.lacksQuoteOf === undefined || !(await this.#fetchQuote(refusal, fetched))) return fetched;
-    }
+  /** At this moment. Undefined of an order that cannot be judged: an instrument of it is not known. */
+  #judge(
+    candidate: Candidate | undefined,
+    fetched: ReadonlyMap<string, Mark>,
+    original: BrokerOrder | undefined,
+  ): { readonly facts: AdmissionFacts; readonly refusal: Refusal | undefined } {
+    const facts = this.#admissionFacts(fetched, original);
+    return { facts, refusal: candidate === undefined ? undefined : admit(candidate, facts) };
   }
 
   /** Every instrument of the order is known, or the order is not sent: no rule is skipped for want of a name. */
@@ -338,7 +340,7 @@ export class AccountDesk {
     };
   }
 
-  /** Once an instrument. False when there is no quote to be had. */
+  /** Once an instrument. False when none is missing or to be had. */
   async #fetchQuote({ lacksQuoteOf }: Refusal, fetched: Map<string, Mark>): Promise<boolean> {
     const { marks } = this.shared.ports;
     if (lacksQuoteOf === undefined || fetched.has(lacksQuoteOf.key)) return false;

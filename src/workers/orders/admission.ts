@@ -94,7 +94,7 @@ function questionOf({ order, likeness }: Candidate, facts: AdmissionFacts): Risk
   return { order, likeness, rules, quoteOf, value: valueOf(order, quoteOf), exposure, recent };
 }
 
-/** A pair that nobody quotes here is valued as its position is. */
+/** A pair without a quote is valued as its position is. */
 function quoteFrom(instrument: Instrument, { ports, fetched, exposure }: AdmissionFacts): Quote | undefined {
   const mark = fetched.get(instrument.key) ?? ports.marks.quote(instrument.symbol);
   if (mark !== undefined) {

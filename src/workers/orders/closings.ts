@@ -16,6 +16,7 @@ interface LastFill {
 
 /** The broker's reads lag behind its acknowledgements by up to two seconds (docs/broker-wire.md). */
 export const READS_SETTLE_MS = 3_000;
+const FILLS_KEPT_MAX = 1_000;
 
 export class Closings {
   readonly #begun = new Set<string>();
@@ -72,5 +73,3 @@ export class Closings {
     return fill !== undefined && this.clock.monotonicMs() - fill.at < READS_SETTLE_MS ? fill : undefined;
   }
 }
-
-const FILLS_KEPT_MAX = 1_000;

@@ -43,7 +43,7 @@ export function newIntent(plan: IntentPlan, context: CallContext, facts: IntentF
 }
 
 /** What would be sent. @param view what the rules saw of it */
-export function dryRun(
+export function dryRunAnswer(
   { kind, clientOrderId, path, body }: IntentRecord,
   view: Readonly<Record<string, unknown>>,
 ): AccountAnswer {

@@ -85,7 +85,7 @@ test('`percentage=50` twice sells 75 percent at most, although reads are behind'
   expect(sold()).toBeLessThanOrEqual(75);
 }, 20_000);
 
-test('after a split that no event told of, closing sells what the broker holds', async () => {
+test('after a split without an event, closing sells what the broker holds', async () => {
   await holding({ MSFT: '100' });
   simulator.control.splitPosition(gateway.accountId, 'MSFT', '2');
 

@@ -45,7 +45,7 @@ function replace(
   return desk.execute({ kind: 'replace-order', accountId, ...target, changes, dryRun: false }, aContext());
 }
 
-const elsewhere = (order: Record<string, unknown>) =>
+const byAnotherProgram = (order: Record<string, unknown>) =>
   new Caller(simulator.endpoints.trading, simulator.accounts[0]!).post('/v2/orders', order);
 
 test('a 422 of an id that cannot be found: after the quarantine the only attempt is refused as a collision', async () => {
@@ -88,8 +88,8 @@ test('a replacement refused for an id that cannot be found is refused at once, o
 
 test('a PATCH with a taken client id on an order made elsewhere is the broker’s 422', async () => {
   await open();
-  await elsewhere({ ...ORDER, client_order_id: 'taken' });
-  const original = await elsewhere({ ...ORDER, qty: '2' });
+  await byAnotherProgram({ ...ORDER, client_order_id: 'taken' });
+  const original = await byAnotherProgram({ ...ORDER, qty: '2' });
   const { id } = original.body as { id: string };
 
   const refused = await replace({ orderId: id }, { limit_price: '2', client_order_id: 'taken' });
@@ -120,7 +120,7 @@ test('an order whose outcome is unknown cannot be replaced by its client order i
 
 test('an original that cannot be read is not replaced: 503, and no PATCH leaves', async () => {
   await open();
-  const original = await elsewhere(ORDER);
+  const original = await byAnotherProgram(ORDER);
   const { id } = original.body as { id: string };
   await eventually('it works', () => gateway.session.mirror.orderById(id) !== undefined);
   const other = id.replace(/.$/, (last) => (last === '0' ? '1' : '0'));

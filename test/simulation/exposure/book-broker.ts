@@ -71,7 +71,7 @@ export const TERMINAL: ReadonlySet<string> = new Set(['filled', 'canceled', 'exp
 export class BookBroker {
   readonly rows: Row[] = [];
   readonly positions = new Map<string, number>();
-  /** Told of every order that arrived, before it counts, and of every execution after it. */
+  /** Called for every order that arrives, before it counts, and after every execution. */
   onArrival: (row: Row) => void = () => undefined;
   onExecution: (row: Row, qty: number, before: number) => void = () => undefined;
   onUpdate: (update: TradeUpdate) => void = () => undefined;
@@ -263,7 +263,7 @@ export class BookBroker {
     if (row.status === 'filled' && row.sibling !== undefined) this.#enter(row.sibling, 'canceled');
   }
 
-  /** A split: no event tells of it. */
+  /** A split: no event is published. */
   multiplyPosition(symbol: string, factor: number): void {
     const held = this.positions.get(symbol);
     if (held === undefined) return;
@@ -358,7 +358,7 @@ export function round(value: number): number {
   return Math.round(value * 1e6) / 1e6;
 }
 
-export function view(row: Row): Record<string, unknown> {
+function view(row: Row): Record<string, unknown> {
   return {
     ...{ id: row.id, client_order_id: row.clientOrderId, symbol: row.symbol, side: row.side, type: row.type },
     ...{ qty: String(row.qty), filled_qty: String(row.filled), status: row.status, time_in_force: 'day' },

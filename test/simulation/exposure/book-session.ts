@@ -1,14 +1,10 @@
 /** An account session on the virtual book, with the gateway's own mirror: filled by events, repaired after a while. */
 import type { AccountId } from '../../../src/kernel/domain/identifiers.js';
 import type { Clock } from '../../../src/kernel/runtime/clock.js';
-import type {
-  AccountSession,
-  BrokerCall,
-  BrokerReply,
-  TradeUpdate,
-} from '../../../src/workers/accounts/account-session.js';
+import type { BrokerCall, BrokerReply, TradeUpdate } from '../../../src/workers/accounts/account-session.js';
 import { Mirror } from '../../../src/workers/accounts/mirror.js';
 import { mirroredListOf, mirroredOf } from '../../../src/workers/accounts/mirrored.js';
+import { QuietSession } from '../quiet-session.js';
 import type { Process } from '../virtual-disk.js';
 import type { VirtualTime } from '../virtual-time.js';
 import type { BookBroker } from './book-broker.js';
@@ -16,14 +12,13 @@ import type { BookBroker } from './book-broker.js';
 const REPAIR_EVERY_MS = 3_000;
 const FIRST_READ_MS = 50;
 
-export class BookSession implements AccountSession {
+export class BookSession extends QuietSession {
   readonly mirror: Mirror;
   readonly #seen = new Set<string>();
-  #listener: ((update: TradeUpdate) => void) | undefined;
 
   constructor(
-    readonly accountId: AccountId,
-    readonly epoch: number,
+    accountId: AccountId,
+    epoch: number,
     private readonly parts: {
       readonly broker: BookBroker;
       readonly time: VirtualTime;
@@ -31,31 +26,15 @@ export class BookSession implements AccountSession {
       readonly process: Process;
     },
   ) {
+    super(accountId, epoch, parts.process);
     this.mirror = new Mirror(parts.clock);
     parts.broker.onUpdate = (update) => this.#receive(update);
     parts.time.at(FIRST_READ_MS, () => this.#readAll());
     this.#repairLater();
   }
 
-  state(): 'ready' {
-    return 'ready';
-  }
-
-  report(): ReturnType<AccountSession['report']> {
-    return { accountId: this.accountId, state: 'ready', streamConnected: true };
-  }
-
-  send(call: BrokerCall): Promise<BrokerReply> {
-    return new Promise((resolve) => {
-      if (!this.parts.process.isAlive) return;
-      void this.parts.broker.request(call).then((reply) => {
-        if (this.parts.process.isAlive) resolve(reply);
-      });
-    });
-  }
-
-  read(): ReturnType<AccountSession['read']> {
-    return Promise.resolve({ kind: 'problem', problem: { code: 'broker-unreachable', detail: 'not simulated' } });
+  protected request(call: BrokerCall): Promise<BrokerReply> {
+    return this.parts.broker.request(call);
   }
 
   noteOrder(order: Readonly<Record<string, unknown>>, text = JSON.stringify(order)): void {
@@ -63,37 +42,22 @@ export class BookSession implements AccountSession {
     if (mirrored !== undefined) this.mirror.orders.put(mirrored);
   }
 
-  onTradeUpdate(listen: (update: TradeUpdate) => void): () => void {
-    this.#listener = listen;
-    return () => {
-      this.#listener = undefined;
-    };
-  }
-
-  onState(): () => void {
-    return () => undefined;
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
   #receive(update: TradeUpdate): void {
     const name = `${String(update.order['id'])}/${update.event}/${update.executionId ?? ''}`;
-    if (!this.parts.process.isAlive || this.#seen.has(name)) return;
+    if (!this.process.isAlive || this.#seen.has(name)) return;
     this.#seen.add(name);
     this.noteOrder(update.order);
     if (update.executionId !== undefined) {
       const { position_qty: qty = '' } = JSON.parse(update.data) as { position_qty?: string };
       this.mirror.noteFill(String(update.order['symbol']), qty, update.timestamp);
     }
-    this.#listener?.(update);
+    this.listener?.(update);
   }
 
   /** As a session does when its stream is up: the broker's own lists, at the time of the question. */
   #readAll(): void {
-    const { broker, process } = this.parts;
-    if (!process.isAlive) return;
+    const { broker } = this.parts;
+    if (!this.process.isAlive) return;
     for (const row of broker.rows)
       this.noteOrder(JSON.parse(JSON.stringify(broker.viewOf(row))) as Record<string, unknown>);
     this.#readPositions();
@@ -107,7 +71,7 @@ export class BookSession implements AccountSession {
 
   #repairLater(): void {
     this.parts.time.at(REPAIR_EVERY_MS, () => {
-      if (!this.parts.process.isAlive) return;
+      if (!this.process.isAlive) return;
       const found = this.parts.broker.lost.splice(0);
       for (const update of found) this.#receive(reconciled(update));
       if (found.length > 0) this.#readPositions();

@@ -1,4 +1,4 @@
-/** What happens in one program: requests of callers, acts of the broker that nobody asked for, takeovers. From its seed alone. */
+/** What happens in one program: requests of callers, acts of the broker without a request, takeovers. From its seed alone. */
 import type { RiskRules } from '../../../src/kernel/config/gateway-config.js';
 import { SeededRandom } from '../seeded-random.js';
 import { INSTRUMENTS, type BookFaults } from './book-broker.js';
@@ -25,7 +25,7 @@ export type Act =
   | { readonly kind: 'takeover' }
   | { readonly kind: 'reducing' | 'active' };
 
-export interface Step {
+interface Step {
   readonly atMs: number;
   readonly act: Act;
 }

@@ -110,7 +110,7 @@ function clientStep(
   return random.next() < 0.5 ? { kind: 'list' } : { kind: 'read', of };
 }
 
-/** Every order names itself, so that the broker's book tells what became of it whatever the answer was. */
+/** Every order names itself, so that it is found in the broker's book whatever the answer was. */
 function anOrder(
   random: Random,
   { seed, account, placed }: { readonly seed: number; readonly account: number; readonly placed: number },

@@ -209,7 +209,7 @@ export class ProgramRun {
 
   async #fault(act: FaultStep): Promise<void> {
     this.#note(undefined, `FAULT ${JSON.stringify(act)}`);
-    // A slot whose worker is being replaced has nobody to signal.
+    // A slot whose worker is being replaced has no process to signal.
     const ignored = (): undefined => undefined;
     if (act.kind === 'kill-worker') await this.gateway.signalWorker(act.slot, 'SIGKILL').catch(ignored);
     if (act.kind === 'stop-worker') await this.gateway.signalWorker(act.slot, 'SIGSTOP').catch(ignored);

@@ -6,7 +6,7 @@ import type { GatewayProcess } from '../gateway-process.js';
 import { Caller } from '../simulator-caller.js';
 import type { VenueOrder } from '../../../src/simulator/control/venue-order.js';
 import type { StreamEvent } from './stream-events.js';
-import { orderIdOf, type Placed, type ProgramRun } from './run.js';
+import type { Placed, ProgramRun } from './run.js';
 
 export interface Violation {
   readonly account: number;
@@ -195,17 +195,6 @@ export async function overBudget(gateway: GatewayProcess, perMinute: number): Pr
     );
     return most <= perMinute ? [] : [{ account, what: `${most} requests in a minute, ${perMinute} allowed` }];
   });
-}
-
-/** Client orders that the broker holds and whose client has not been answered so. */
-export function unanswered(run: ProgramRun, book: Book): readonly Placed[] {
-  return run.placed
-    .flat()
-    .filter(
-      (placed) =>
-        orderIdOf(placed) === undefined &&
-        book.byClientId.has(`${run.accountId(placed.account)} ${String(placed.order['client_order_id'])}`),
-    );
 }
 
 function textOf(value: unknown): string {

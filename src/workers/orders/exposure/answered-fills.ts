@@ -16,10 +16,11 @@ interface Answered {
 }
 
 const KEPT_MS = 30_000;
+const EVENTED_MAX = 2_000;
 
 export class AnsweredFills {
   readonly #orders = new Map<string, Answered>();
-  /** Filled quantity by order, as events told it. */
+  /** Filled quantity by order, by the last event of each. */
   readonly #evented = new Map<string, Decimal>();
 
   constructor(
@@ -62,5 +63,3 @@ export class AnsweredFills {
     return sum;
   }
 }
-
-const EVENTED_MAX = 2_000;

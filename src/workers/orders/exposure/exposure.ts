@@ -9,6 +9,7 @@ import {
   absolute,
   addDecimals,
   compareDecimals,
+  printDecimal,
   readDecimal,
   subtractDecimals,
   ZERO,
@@ -20,7 +21,7 @@ import type { LiveIntent } from '../live-intent.js';
 import { viewOrder, type OrderView } from '../risk/order-view.js';
 import type { AnsweredFills } from './answered-fills.js';
 
-export type Side = 'buy' | 'sell';
+type Side = 'buy' | 'sell';
 
 export interface ExposureParts {
   readonly mirror: MirrorView;
@@ -33,7 +34,7 @@ export interface ExposureParts {
 interface Leaves {
   readonly instrument: Instrument;
   readonly side: Side;
-  /** Undefined: ordered by value, so nobody knows how much; all there is. */
+  /** Undefined: ordered by value, so that it may be all there is. */
   readonly qty: Decimal | undefined;
 }
 
@@ -66,7 +67,7 @@ export class Exposure {
     return readDecimal(this.#position(instrument)?.['qty']) ?? ZERO;
   }
 
-  /** Held by orders of this side; undefined when that cannot be told, so that it may be everything. */
+  /** Held by orders of this side; undefined when that is not known, so that it may be everything. */
   reserved(instrument: Instrument, side: Side): Decimal | undefined {
     let sum = this.parts.answered.qty(instrument.key, side);
     for (const leaves of this.#allLeaves()) {
@@ -131,16 +132,15 @@ export class Exposure {
     if (original === undefined) return [];
     const [asked, before] = [readDecimal(body['qty']), readDecimal(original['qty'])];
     if (original['status'] === 'replaced') {
-      return this.#leavesOf(asked === undefined ? original : { ...original, ...qtyOf(asked) }, filledOf(original));
+      return this.#leavesOf(
+        asked === undefined ? original : { ...original, qty: printDecimal(asked) },
+        filledOf(original),
+      );
     }
     if (asked === undefined || before === undefined) return [];
     const more = subtractDecimals(asked, before);
-    return compareDecimals(more, ZERO) <= 0 ? [] : this.#leavesOf({ ...original, ...qtyOf(more) }, ZERO);
+    return compareDecimals(more, ZERO) <= 0 ? [] : this.#leavesOf({ ...original, qty: printDecimal(more) }, ZERO);
   }
-}
-
-function qtyOf({ digits, scale }: Decimal): { readonly qty: string } {
-  return { qty: `${digits}e-${scale}` };
 }
 
 function leavesOf(view: OrderView, filled: Decimal): readonly Leaves[] {
