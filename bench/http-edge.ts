@@ -56,7 +56,7 @@ function edgeServer(): http.Server {
     log: silentLog,
     meter: silentMeter,
   } as unknown as HttpEdgeDeps;
-  return createHttpEdge(deps).server as http.Server;
+  return createHttpEdge(deps).server;
 }
 
 function bareServer(): http.Server {

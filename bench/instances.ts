@@ -215,7 +215,7 @@ async function idle(doors: readonly Door[]): Promise<{ readonly cpu: number; rea
 async function arrivals(
   gateway: GatewayProcess,
   symbols: readonly string[],
-): Promise<{ readonly at: Map<string, number>; end(): void }> {
+): Promise<{ readonly at: Map<string, number>; readonly end: () => void }> {
   const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/api/v1/stream`, {
     headers: { authorization: `Bearer ${await gateway.token()}` },
   });

@@ -1,5 +1,5 @@
-// Prints the layer picture (mermaid) from the imports as they are, and writes it between the markers of
-// docs/architecture.md. `--check` fails instead when the picture there is out of date.
+// Holds the imports of src and test against the layer rules, makes the layer picture (mermaid) from those of src, and
+// writes it between the markers of docs/architecture.md. `--check` fails instead when the picture there is out of date.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,10 +25,13 @@ function picture() {
       '--output-type',
       'json',
       'src',
+      'test',
     ],
     { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 },
   );
-  const { modules } = JSON.parse(done.stdout);
+  const { modules, summary } = JSON.parse(done.stdout);
+  for (const { rule, from, to } of summary.violations) console.error(`${rule.severity} ${rule.name}: ${from} -> ${to}`);
+  if (summary.error > 0) process.exit(1);
   const arrows = new Set();
   for (const { source, dependencies } of modules) {
     const from = roomOf(source);

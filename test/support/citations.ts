@@ -29,6 +29,7 @@ const RFCS: Readonly<Record<string, string>> = {
   '6455': 'The WebSocket Protocol',
   '6570': 'URI Template',
   '7515': 'JSON Web Signature',
+  '7519': 'JSON Web Token',
   '8259': 'The JSON Data Interchange Format',
   '8725': 'JSON Web Token Best Current Practices',
   '9110': 'HTTP Semantics',

@@ -241,7 +241,7 @@ export class ProgramRun {
 }
 
 /** The broker's id of a client's order, as its answers named it. */
-export function orderIdOf({ answers }: Placed): string | undefined {
+function orderIdOf({ answers }: Placed): string | undefined {
   const acked = answers.find(({ status }) => status === 201);
   return acked === undefined ? undefined : String(acked.body['id']);
 }
