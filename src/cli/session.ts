@@ -1,10 +1,13 @@
 /** What most commands begin with: the configuration file, checked, and its keys. Starts nothing. */
 import { configFileFrom, readEnvironment } from '../kernel/config/environment.js';
+import { keyProblems, keyWarnings, type NamedKeys } from '../kernel/config/broker-checks.js';
+import { namedKeys } from '../kernel/config/checks.js';
 import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import { loadConfig } from '../kernel/config/load-config.js';
 import { configInvalid, type ConfigProblem } from '../kernel/config/problems.js';
 import { GatewayError } from '../kernel/domain/errors.js';
 import { isSealed } from '../kernel/secrets/envelope.js';
+import { namespaceOf } from '../kernel/secrets/order-id-namespace.js';
 import { AUTH_SECRET, openKeyring, type Keyring, type SecretPlace } from '../kernel/secrets/keyring.js';
 
 export interface ConfigOption {
@@ -42,14 +45,10 @@ export async function checkSecrets({ file, config, keyring }: Session): Promise<
     }
   };
   if (config.auth.secret !== undefined) await check('auth.secret', config.auth.secret, AUTH_SECRET);
-  const all = [
-    { path: 'master_account', account: config.masterAccount },
-    ...config.tradingAccounts.map((account, index) => ({ path: `trading_accounts[${index}]`, account })),
-  ];
-  for (const { path, account } of all) {
-    const { accountId } = account;
-    await check(`${path}.api_key`, account.apiKey, { accountId, field: 'api_key' });
-    await check(`${path}.secret_key`, account.secretKey, { accountId, field: 'secret_key' });
+  const all = namedKeys(config);
+  for (const { path, accountId, apiKey, secretKey } of all) {
+    await check(`${path}.api_key`, apiKey, { accountId, field: 'api_key' });
+    await check(`${path}.secret_key`, secretKey, { accountId, field: 'secret_key' });
   }
   // Two lines an account would bury the one thing to know.
   if (opened === 0 && problems.length > 1)
@@ -57,6 +56,35 @@ export async function checkSecrets({ file, config, keyring }: Session): Promise<
       { path: 'secrets', reason: 'no secret opens with the configured key: it is another one' },
     ]);
   if (problems.length > 0) throw configInvalid(file, problems);
+  await namespaceOf(config.orders.idKeyFile);
+  await namespaceOf(config.orders.previousIdKeyFile);
+  const pairs = await openedPairs(config, keyring);
+  const wrong = keyProblems(pairs);
+  if (wrong.length > 0) throw configInvalid(file, wrong);
+}
+
+/** What is allowed, and deserves a look. One finding a line. */
+export async function warningsOf({ config, keyring }: Session): Promise<readonly ConfigProblem[]> {
+  const warnings = [...keyWarnings(await openedPairs(config, keyring))];
+  if (config.orders.idKeyFile === undefined)
+    warnings.push({
+      path: 'orders.id_key_file',
+      reason: 'is not set: whoever knows a key can compute the client order id that is derived from it',
+    });
+  return warnings;
+}
+
+async function openedPairs(config: GatewayConfig, keyring: Keyring): Promise<readonly NamedKeys[]> {
+  const opened: NamedKeys[] = [];
+  for (const named of namedKeys(config)) {
+    const { accountId, apiKey, secretKey } = named;
+    opened.push({
+      ...named,
+      apiKey: await keyring.reveal(apiKey, { accountId, field: 'api_key' }),
+      secretKey: await keyring.reveal(secretKey, { accountId, field: 'secret_key' }),
+    });
+  }
+  return opened;
 }
 
 /** The HS256 secret, opened; undefined where tokens are signed by somebody else's key. */

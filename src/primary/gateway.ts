@@ -18,7 +18,9 @@ import type { MetricFamily, MetricSum } from '../kernel/telemetry/metric-sum.js'
 import type { PromMeter } from '../kernel/telemetry/prom-meter.js';
 import { accountOf, json, problem } from './answers.js';
 import type { AssignmentTable } from './assignment.js';
+import { BrokerAccounts } from './broker-accounts.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
+import type { SharedFacts } from './leases/shared-facts.js';
 import type { Alert, AlertBoard } from './notifications/alert-board.js';
 import { clockOffsetOf, type InstanceView } from './notifications/conditions.js';
 import type { Reloader } from './reload.js';
@@ -45,6 +47,7 @@ export interface GatewayParts {
   readonly board: AlertBoard;
   /** Only where several instances share the accounts. */
   readonly leases: InstanceLeases | undefined;
+  readonly facts: SharedFacts | undefined;
 }
 
 const COLLECT_MS = 1_000;
@@ -57,12 +60,46 @@ export class Gateway {
   #supervisor: Supervisor | undefined;
   readonly #latency: LatencyWindow;
   #lost = { count: 0, at: -Infinity };
+  readonly brokerAccounts: BrokerAccounts;
+  #orderIdsRefusal: string | undefined;
 
   constructor(
     private readonly parts: GatewayParts,
     readonly reloader: Reloader,
   ) {
     this.#latency = new LatencyWindow(parts.clock);
+    this.brokerAccounts = new BrokerAccounts({
+      configured: () => reloader.grants.config.tradingAccounts.map(({ accountId }) => accountId),
+      refuse: (accountId, sameAs) => this.#ownerOf(accountId)?.send({ kind: 'refuse-account', accountId, sameAs }),
+      allow: (accountId) => {
+        reloader.openAnew(accountId).catch((cause: unknown) => {
+          parts.log.error({ accountId, cause }, 'an account that was refused could not be opened anew');
+        });
+      },
+    });
+  }
+
+  /** Why no order may be placed now; undefined when it may. */
+  get orderIdsRefusal(): string | undefined {
+    return this.#orderIdsRefusal;
+  }
+
+  /** The other instances derive client order ids from another secret: here no order is placed until they agree. */
+  otherNamespace(fingerprint: string | undefined): void {
+    const refusal =
+      fingerprint === undefined
+        ? undefined
+        : `orders.id_key_file differs from that of the other instances (fingerprint ${fingerprint}).`;
+    if (refusal === this.#orderIdsRefusal) return;
+    this.#orderIdsRefusal = refusal;
+    if (refusal !== undefined)
+      this.parts.log.error({ fingerprint }, 'no order is placed: other instances use another id key');
+    this.supervisor?.broadcast({ kind: 'order-ids', ...(refusal !== undefined && { refusal }) });
+  }
+
+  #ownerOf(accountId: AccountId): WorkerProcess | undefined {
+    const slot = this.parts.table.ownership().get(accountId);
+    return slot === undefined ? undefined : this.supervisor?.active().get(slot);
   }
 
   get supervisor(): Supervisor | undefined {
@@ -82,6 +119,10 @@ export class Gateway {
       void this.execute(message.request, from.slot).then((answer) =>
         from.send({ kind: 'admin-answered', id: message.id, answer }),
       );
+    if (message.kind === 'named') {
+      this.brokerAccounts.named(message.accountId, message.number);
+      this.parts.facts?.named(message.accountId, message.number);
+    }
     if (message.kind === 'pong') from.send({ kind: 'readiness', ...this.readiness() });
   }
 
@@ -101,6 +142,7 @@ export class Gateway {
     else for (const slot of missing) reasons.push(`worker ${slot} is being replaced`);
     if (supervisor.isCrashLooping()) reasons.push('workers die shortly after they start: see the log');
     reasons.push(...(this.parts.leases?.readiness() ?? []));
+    if (this.#orderIdsRefusal !== undefined) reasons.push(`no order is placed: ${this.#orderIdsRefusal}`);
     return { ready: reasons.length === 0, reasons };
   }
 
@@ -153,9 +195,9 @@ export class Gateway {
       const { accountId, state, reason, at = clock.now() } = request;
       return this.#share(accountId, { state, reason, subject, at });
     }
-    const owner = this.parts.table.ownership().get(request.accountId);
-    const worker = owner === undefined ? undefined : this.supervisor?.active().get(owner);
-    if (owner === undefined || request.accountId === MASTER_ACCOUNT_ID)
+    const worker = this.#ownerOf(request.accountId);
+    const isOwned = this.parts.table.ownership().has(request.accountId);
+    if (!isOwned || request.accountId === MASTER_ACCOUNT_ID)
       return problem('account-not-found', 'there is no such account');
     if (worker === undefined) return problem('owner-unavailable', 'the owner of the account is being replaced');
     const context = { requestId: `admin-${this.parts.clock.now()}`, subject, budgetMs: EXECUTE_MS - 1_000 };

@@ -5,8 +5,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { AuthPolicy } from '../kernel/auth/auth-policy.js';
-import { operatorTls } from '../kernel/config/checks.js';
-import type { AccountCredentials, GatewayConfig, TlsConfig } from '../kernel/config/gateway-config.js';
+import { keyProblems, type NamedKeys } from '../kernel/config/broker-checks.js';
+import { namedKeys, operatorTls } from '../kernel/config/checks.js';
+import type { AccountCredentials, GatewayConfig, IdNamespaces, TlsConfig } from '../kernel/config/gateway-config.js';
+import { configInvalid } from '../kernel/config/problems.js';
 import { withPem } from '../kernel/config/tls-files.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
 import type { AccountGrant } from '../kernel/ipc/control.js';
@@ -51,8 +53,18 @@ export class Grants {
     const tls = operatorTls(config);
     const ofOperator = tls === undefined ? undefined : await withPem('admin.tls', tls);
     const grants = new Grants(config, keyring, workerConfig, ofOperator);
-    for (const account of grants.#byId.values()) await grants.#open(account, 0);
+    const pairs: NamedKeys[] = [];
+    for (const named of namedKeys(config)) pairs.push({ ...named, ...(await openedKeys(keyring, named)) });
+    const problems = keyProblems(pairs);
+    if (problems.length > 0) throw configInvalid(config.sourceFiles[0] ?? '', problems);
     return grants;
+  }
+
+  /** The same, with what workers derive client order ids from. */
+  under(idNamespaces: IdNamespaces): Grants {
+    const { config, keyring, workerConfig } = this;
+    const orders = { ...workerConfig.orders, idNamespaces };
+    return new Grants(config, keyring, { ...workerConfig, orders }, this.operatorTls);
   }
 
   /** What a token must satisfy at the operator's door: an audience of its own, when one is configured. */
@@ -94,18 +106,20 @@ export class Grants {
     return { ...grant, standIns };
   }
 
-  async #open(
-    { accountId, apiKey, secretKey, paperTrading }: AccountCredentials,
-    epoch: number,
-  ): Promise<AccountGrant> {
-    return {
-      accountId,
-      epoch,
-      paperTrading,
-      apiKey: await this.keyring.reveal(apiKey, { accountId, field: 'api_key' }),
-      secretKey: await this.keyring.reveal(secretKey, { accountId, field: 'secret_key' }),
-    };
+  async #open(account: AccountCredentials, epoch: number): Promise<AccountGrant> {
+    const { accountId, paperTrading } = account;
+    return { accountId, epoch, paperTrading, ...(await openedKeys(this.keyring, account)) };
   }
+}
+
+async function openedKeys(
+  keyring: Keyring,
+  { accountId, apiKey, secretKey }: Pick<AccountCredentials, 'accountId' | 'apiKey' | 'secretKey'>,
+): Promise<{ readonly apiKey: string; readonly secretKey: string }> {
+  return {
+    apiKey: await keyring.reveal(apiKey, { accountId, field: 'api_key' }),
+    secretKey: await keyring.reveal(secretKey, { accountId, field: 'secret_key' }),
+  };
 }
 
 function withoutSecrets(account: AccountCredentials): AccountCredentials {

@@ -8,11 +8,13 @@ import { diffConfig, type ConfigDiff } from '../kernel/config/diff-config.js';
 import type { GatewayConfig, TlsConfig } from '../kernel/config/gateway-config.js';
 import { GatewayError } from '../kernel/domain/errors.js';
 import { MASTER_ACCOUNT_ID, type AccountId } from '../kernel/domain/identifiers.js';
+import type { Clock } from '../kernel/runtime/clock.js';
 import type { Meter } from '../kernel/runtime/meter.js';
 import type { LeveledLog } from '../kernel/telemetry/bunyan-log.js';
 import { redactText } from '../kernel/telemetry/redaction.js';
 import type { AssignmentTable } from './assignment.js';
 import { Grants } from './grants.js';
+import { openNamespaces } from './id-namespaces.js';
 import { rotateKeys } from './key-rotation.js';
 import { movesBetween, partition } from './partition.js';
 import { pinned } from './pinned-config.js';
@@ -24,6 +26,7 @@ export interface ReloadParts {
   readonly verifier: JwtVerifier;
   readonly audit: AuditLog;
   readonly meter: Meter;
+  readonly clock: Clock;
   readonly log: LeveledLog;
   /** Which accounts this instance holds; all where it is alone. */
   readonly isHere?: (accountId: AccountId) => boolean;
@@ -44,6 +47,7 @@ const RELOAD_MS = 30_000;
 
 export class Reloader {
   supervisor: Supervisor | undefined;
+  onReloaded: () => void = () => undefined;
   operatorDoor: { reloadTls(tls: TlsConfig | undefined): void } | undefined;
   #waiting: Promise<ConfigDiff> | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -72,18 +76,34 @@ export class Reloader {
     return turn;
   }
 
+  /** Its owner lets go of the account and opens it again. @throws GatewayError when the new assignment cannot be written */
+  async openAnew(accountId: AccountId): Promise<void> {
+    const { supervisor } = this;
+    await supervisor?.exclusively(async () => {
+      const slot = this.parts.table.ownership().get(accountId);
+      if (slot === undefined) return;
+      await supervisor.release(new Map([[accountId, slot]]));
+      await supervisor.grant(this.parts.table.move(new Map([[accountId, slot]])), this.grantsNow);
+      supervisor.announceOwnership();
+    });
+  }
+
   async #reload(subject: string): Promise<ConfigDiff> {
-    const { log, meter, audit } = this.parts;
+    const { log, meter, audit, clock } = this.parts;
     const { supervisor } = this;
     if (supervisor === undefined) throw new GatewayError('REFUSED', {}, { message: 'the gateway is starting' });
     try {
       const file = await this.parts.loadConfig();
       const diff = diffConfig(this.grantsNow.config, file);
-      const next = await Grants.open(pinned(this.grantsNow.config, file));
+      const opened = await Grants.open(pinned(this.grantsNow.config, file));
+      const ids = await openNamespaces(opened.config, clock.now());
+      const next = opened.under(ids.namespaces);
       const certificatesReplaced = isOther(this.grantsNow, next);
       if (!audit.healthy())
         throw new GatewayError('AUDIT_BROKEN', {}, { message: 'the audit trail cannot be written' });
       await supervisor.exclusively(() => this.#putInForce(supervisor, next, diff));
+      ids.remember();
+      this.onReloaded();
       await this.#audit(subject, { result: 'applied', ...diff, certificatesReplaced });
       log.info({ ...diff, certificatesReplaced, subject }, 'configuration reloaded');
       meter.count('opitios_reloads_total', { result: 'applied' });

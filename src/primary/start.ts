@@ -7,7 +7,7 @@ import type { AuditLog } from '../kernel/audit/audit-log.js';
 import { Checkpointer } from '../kernel/audit/checkpoint.js';
 import { AUDIT_DEFAULTS, openAuditLog } from '../kernel/audit/file-audit-log.js';
 import { JwtVerifier } from '../kernel/auth/jwt-verifier.js';
-import { isLoopback } from '../kernel/config/checks.js';
+import { isLoopback } from '../kernel/config/loopback.js';
 import { readEnvironment } from '../kernel/config/environment.js';
 import type { GatewayConfig } from '../kernel/config/gateway-config.js';
 import { GatewayError } from '../kernel/domain/errors.js';
@@ -27,6 +27,7 @@ import { AdminServer } from './control-plane/admin-server.js';
 import type { EarlyWorkers } from './early-workers.js';
 import { Gateway } from './gateway.js';
 import { Grants } from './grants.js';
+import { openNamespaces } from './id-namespaces.js';
 import { lockInstance } from './instance-lock.js';
 import type { InstanceLeases } from './leases/instance-leases.js';
 import type { OpenLeases } from './leases/open-leases.js';
@@ -69,27 +70,32 @@ interface Assembly {
   readonly workers: EarlyWorkers;
 }
 
-/** Of this instance, when its workers have ended. */
-function clearSharedMemory(dir: string, dataDir: string): void {
-  removeTable(dir, process.pid);
-  removeMarks(dir, dataDir);
-}
-
-/** What instances that are gone left behind. */
-function sweepSharedMemory(dir: string): void {
+/** What instances that are gone left behind is removed now; what is of this one, when its workers have ended. */
+function useSharedMemory({ marketData, dataDir }: GatewayConfig, closers: (() => unknown)[]): void {
+  const { sharedMemoryDir: dir } = marketData;
   sweepStaleTables(dir);
   sweepOrphanedMarks(dir);
+  closers.push(() => {
+    removeTable(dir, process.pid);
+    removeMarks(dir, dataDir);
+  });
 }
 
-async function assemble({ load, grants, closers, workers }: Assembly): Promise<RunningPrimary> {
-  const { config } = grants;
+async function underNamespaces(opened: Grants, now: number): Promise<Grants> {
+  const { namespaces, remember } = await openNamespaces(opened.config, now);
+  remember();
+  return opened.under(namespaces);
+}
+
+async function assemble({ load, grants: opened, closers, workers }: Assembly): Promise<RunningPrimary> {
+  const { config } = opened;
   const clock = new SystemClock();
   const log = createLog({ level: config.log.level, fields: { role: 'primary' } });
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const lock = await lockInstance(config.dataDir);
   closers.push(() => lock.release());
-  sweepSharedMemory(config.marketData.sharedMemoryDir);
-  closers.push(() => clearSharedMemory(config.marketData.sharedMemoryDir, config.dataDir));
+  const grants = await underNamespaces(opened, clock.now());
+  useSharedMemory(config, closers);
   const meter = new PromMeter(METRICS, { processMetrics: true });
   const metrics = new MetricSum();
   const audit = await openAudit(config.dataDir, { clock, log, meter }, closers);
@@ -106,25 +112,19 @@ async function assemble({ load, grants, closers, workers }: Assembly): Promise<R
   const meshDir = mkdtempSync(join(tmpdir(), 'opitios-mesh-'));
   closers.push(() => rmSync(meshDir, { recursive: true, force: true }));
   const isHere = (accountId: AccountId): boolean => shared?.leases.isHere(accountId) ?? true;
-  const reloader = new Reloader({ table, verifier, audit, meter, log, loadConfig: load, isHere }, grants);
+  const reloader = new Reloader({ table, verifier, audit, meter, clock, log, loadConfig: load, isHere }, grants);
   const board = new AlertBoard(clock);
-  const gateway = new Gateway({ table, audit, metrics, meter, clock, log, board, leases: shared?.leases }, reloader);
+  const gateway = new Gateway(
+    { table, audit, metrics, meter, clock, log, board, leases: shared?.leases, facts: shared?.facts },
+    reloader,
+  );
+  reloader.onReloaded = () => gateway.brokerAccounts.judge();
   late.gateway = gateway;
   const supervised = { gateway, table, meshDir, socket, workers, leases: shared?.leases };
   const supervisor = buildSupervisor({ ...supervised, clock, log, meter });
   gateway.supervise(supervisor);
   placeAccounts(table, grants.accountIds().filter(isHere), supervisor.slots().slice(0, config.cluster.workers));
-  const admin = new AdminServer({
-    verifier,
-    readiness: () => gateway.readiness(),
-    metrics: () => gateway.metricsText(),
-    execute: (request) => gateway.execute(request),
-    executeAt: (request, subject) => gateway.executeAt(request, subject),
-    requestId: randomUUID,
-    tls: grants.operatorTls,
-    // Off loopback whoever reads them shows a token: they tell of trading.
-    opensMetrics: config.admin.socket !== undefined || isLoopback(config.admin.host),
-  });
+  const admin = adminServer(grants, gateway, verifier);
   const adminPort = await admin.listen(config.admin);
   closers.push(() => admin.close());
   const alerts = new AlertWatch({
@@ -141,6 +141,21 @@ async function assemble({ load, grants, closers, workers }: Assembly): Promise<R
   const ready = life.ready.then(() => ({ port: socket.port, adminPort }));
   ready.catch(() => undefined);
   return { ready, gateway, log, stop: life.stop, rollingRestart: () => supervisor.rollingRestart() };
+}
+
+function adminServer(grants: Grants, gateway: Gateway, verifier: JwtVerifier): AdminServer {
+  const { admin } = grants.config;
+  return new AdminServer({
+    verifier,
+    readiness: () => gateway.readiness(),
+    metrics: () => gateway.metricsText(),
+    execute: (request) => gateway.execute(request),
+    executeAt: (request, subject) => gateway.executeAt(request, subject),
+    requestId: randomUUID,
+    tls: grants.operatorTls,
+    // Off loopback whoever reads them shows a token: they tell of trading.
+    opensMetrics: admin.socket !== undefined || isLoopback(admin.host),
+  });
 }
 
 /** The start to its end, and the end. */
@@ -217,6 +232,7 @@ function buildSupervisor(parts: {
         config: gateway.reloader.grants.workerConfig,
         grants: mark(await gateway.reloader.grants.for(table.ownedBy(slot))),
         table: table.table(),
+        ...(gateway.orderIdsRefusal !== undefined && { orderIdsRefusal: gateway.orderIdsRefusal }),
         ...(leases !== undefined && { instances: leases.forStart() }),
       }),
       workerConfig: () => gateway.reloader.grants.workerConfig,
@@ -255,6 +271,10 @@ async function openShared(
     table: () => made(late.table),
     grants: () => made(late.gateway).reloader.grants,
     setTradingState: (accountId, shared) => made(late.gateway).putInForce(accountId, shared),
+    onNumbers: (numbers) => {
+      for (const [accountId, number] of numbers) made(late.gateway).brokerAccounts.heard(accountId, number);
+    },
+    onOtherNamespace: (fingerprint) => made(late.gateway).otherNamespace(fingerprint),
   });
   closers.push(() => shared.close());
   return shared;

@@ -22,6 +22,16 @@ export abstract class QuietSession implements AccountSession {
   protected abstract request(call: BrokerCall): Promise<BrokerReply>;
   abstract noteOrder(order: Readonly<Record<string, unknown>>, text?: string): void;
 
+  readonly keysId = 'simulated';
+
+  brokerAccount(): undefined {
+    return undefined;
+  }
+
+  onBrokerAccount(): () => void {
+    return () => undefined;
+  }
+
   state(): 'ready' {
     return 'ready';
   }

@@ -125,7 +125,6 @@ export class World {
           keepKeysDays: 9,
         },
         risk: { defaults: {}, accounts: {} },
-        namespace: 'simulation',
         attemptDeadlineMs: 10_000,
       },
     );

@@ -89,7 +89,6 @@ export async function aDeskOn(simulator: Simulator, options: DeskOnSimulatorOpti
         ...options.orders,
       },
       risk: { defaults: options.risk ?? {}, accounts: {} },
-      namespace: 'test',
       attemptDeadlineMs: options.attemptDeadlineMs ?? 2_000,
     },
   );

@@ -14,6 +14,7 @@ import type {
   BrokerReply,
   MirrorView,
   TradeUpdate,
+  BrokerAccount,
 } from '../../src/workers/accounts/account-session.js';
 import { noCrash } from '../../src/workers/orders/crash-points.js';
 import { JournaledOrderDesk } from '../../src/workers/orders/journaled-order-desk.js';
@@ -104,6 +105,8 @@ export class ScriptedSession implements AccountSession {
   /** What the desk gave with each order that it noted. */
   readonly notedTexts: (string | undefined)[] = [];
   inSync = true;
+  keysId = 'keys-1';
+  named: BrokerAccount | undefined;
   #listeners = new Set<(update: TradeUpdate) => void>();
 
   constructor(
@@ -152,6 +155,14 @@ export class ScriptedSession implements AccountSession {
       ...(executionId === undefined ? {} : { executionId }),
     };
     for (const listener of this.#listeners) listener(update);
+  }
+
+  brokerAccount(): BrokerAccount | undefined {
+    return this.named;
+  }
+
+  onBrokerAccount(): () => void {
+    return () => undefined;
   }
 
   state(): 'ready' {
@@ -232,7 +243,6 @@ export class DeskFixture {
           ...options.orders,
         },
         risk: { defaults: options.risk ?? {}, accounts: {} },
-        namespace: 'test',
         attemptDeadlineMs: 10_000,
       },
     );

@@ -1,10 +1,11 @@
 /** `opitios check`, `opitios config print`: read everything that a start would read, start nothing. */
+import { describeProblems } from '../../kernel/config/problems.js';
 import { redactedConfig } from '../../kernel/config/redacted-config.js';
 import { silentLog } from '../../kernel/runtime/log.js';
 import { SystemClock } from '../../kernel/runtime/system-clock.js';
 import { JwtVerifier } from '../../kernel/auth/jwt-verifier.js';
-import { authSecret, checkSecrets, openSession, type ConfigOption, type Session } from '../session.js';
-import { say } from '../terminal.js';
+import { authSecret, checkSecrets, openSession, warningsOf, type ConfigOption, type Session } from '../session.js';
+import { say, warn } from '../terminal.js';
 
 /** @throws GatewayError CONFIG_INVALID, SECRET_INVALID with every problem found. */
 export async function checkedSession(options: ConfigOption): Promise<Session> {
@@ -17,7 +18,9 @@ export async function checkedSession(options: ConfigOption): Promise<Session> {
 }
 
 export async function check(options: ConfigOption): Promise<void> {
-  const { file, config } = await checkedSession(options);
+  const session = await checkedSession(options);
+  const { file, config } = session;
+  for (const line of describeProblems(file, await warningsOf(session))) warn(`warning: ${line}`);
   const { workers } = config.cluster;
   say(
     `${file}: good: ${config.tradingAccounts.length} trading accounts, ${workers} workers, port ${config.server.port}`,

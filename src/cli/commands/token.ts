@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { signToken } from '../../kernel/auth/sign-token.js';
 import { isAccountId } from '../../kernel/domain/identifiers.js';
-import { PERMISSIONS, type Permission } from '../../kernel/domain/permissions.js';
+import { PERMISSIONS, RESERVED_SUBJECTS, type Permission } from '../../kernel/domain/permissions.js';
 import { SystemClock } from '../../kernel/runtime/system-clock.js';
 import { CommandFailure, EXIT } from '../failures.js';
 import { authSecret, openSession, type ConfigOption, type Session } from '../session.js';
@@ -37,6 +37,8 @@ export interface LocalToken {
 
 /** @throws CommandFailure where the gateway checks tokens by a public key: only the issuer can sign those. */
 export async function localToken(session: Session, request: LocalToken): Promise<string> {
+  if (RESERVED_SUBJECTS.has(request.subject))
+    throw new CommandFailure(`--subject: "${request.subject}" is reserved for the gateway itself`, EXIT.invalid);
   const secret = await authSecret(session);
   if (secret === undefined)
     throw new CommandFailure('tokens are checked by a public key here: only their issuer can sign one', EXIT.invalid);

@@ -1,7 +1,7 @@
 /** From claims to a Principal. Every claim has one type; a claim of another type refuses the token, never coerces. */
 import { isAccountId } from '../domain/identifiers.js';
 import type { AccountId } from '../domain/identifiers.js';
-import { PERMISSIONS } from '../domain/permissions.js';
+import { NO_SUBJECT, PERMISSIONS, RESERVED_SUBJECTS } from '../domain/permissions.js';
 import type { AccountScope, Permission, Principal } from '../domain/permissions.js';
 import type { AuthPolicy, PolicyInForce } from './auth-policy.js';
 import { refuse } from './token-refusal.js';
@@ -11,7 +11,6 @@ type Claims = Readonly<Record<string, unknown>>;
 const TEXT_MAX = 256;
 /** The year 5138: anything later is milliseconds, or 1e308. */
 const SECONDS_MAX = 1e11;
-const NO_SUBJECT = 'anonymous';
 
 export interface Verdict {
   readonly principal: Principal;
@@ -31,8 +30,10 @@ export function readClaims(claims: Claims, policy: AuthPolicy, nowS: number, key
   if (issuedAt !== undefined && issuedAt > nowS + policy.clockToleranceS) throw refuse('not-yet-valid');
   if (expiresAt - (issuedAt ?? nowS) > policy.maxLifetimeS + policy.clockToleranceS) throw refuse('lifetime');
   checkParties(claims, policy);
+  const subject = text(claims['sub']);
+  if (subject !== undefined && RESERVED_SUBJECTS.has(subject)) throw refuse('subject');
   const principal: Principal = {
-    subject: text(claims['sub']) ?? NO_SUBJECT,
+    subject: subject ?? NO_SUBJECT,
     tokenId: text(claims['jti']),
     permissions: permissions(claims['permissions']),
     accounts: accounts(claims),

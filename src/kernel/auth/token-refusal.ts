@@ -21,6 +21,7 @@ export type TokenRefusal =
   | 'claims'
   | 'permissions'
   | 'accounts'
+  | 'subject'
   | 'revoked';
 
 export function refuse(reason: TokenRefusal, cause?: unknown): GatewayError {

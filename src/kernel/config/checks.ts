@@ -1,21 +1,21 @@
 /** Rules that concern more than one key. Each finding names the key to change. */
-import { isIP } from 'node:net';
+import { relative } from 'node:path';
 import type { AccountCredentials, GatewayConfig, TlsConfig } from './gateway-config.js';
+import { endpointProblems, keyProblems, type NamedKeys } from './broker-checks.js';
+import { isLoopback } from './loopback.js';
 import type { ConfigProblem } from './problems.js';
 import { nearestName } from './problems.js';
 
 export const SEALED_PREFIX = 'enc:';
 const HMAC_SECRET_BYTES_MIN = 32;
 
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
-}
-
 export function crossChecks(config: GatewayConfig, production: boolean): readonly ConfigProblem[] {
   return [
     ...authProblems(config),
     ...accountProblems(config),
+    ...endpointProblems(config.alpaca),
+    ...keyProblems(namedKeys(config).filter(({ apiKey, secretKey }) => ![apiKey, secretKey].some(isSealedText))),
+    ...idKeyProblems(config),
     ...secretProblems(config, production),
     ...transportProblems(config),
     ...instanceProblems(config),
@@ -42,6 +42,40 @@ function authProblems({ auth }: GatewayConfig): readonly ConfigProblem[] {
     problems.push({ path: 'auth.jwks_url', reason: 'give either auth.public_key_file or auth.jwks_url' });
   if (auth.jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(auth.jwksUrl).hostname))
     problems.push({ path: 'auth.jwks_url', reason: 'must be https' });
+  return problems;
+}
+
+function isSealedText(text: string): boolean {
+  return text.startsWith(SEALED_PREFIX);
+}
+
+/** The key pairs of all accounts as they stand in the file; sealed ones are judged when they are opened. */
+export function namedKeys(config: GatewayConfig): readonly NamedKeys[] {
+  const of = (account: AccountCredentials, path: string, isTrading: boolean): NamedKeys => {
+    const { accountId, apiKey, secretKey, paperTrading } = account;
+    return { path, accountId, apiKey, secretKey, paperTrading, isTrading };
+  };
+  return [
+    of(config.masterAccount, 'master_account', false),
+    ...config.tradingAccounts.map((account, index) => of(account, `trading_accounts[${index}]`, true)),
+  ];
+}
+
+/** The data directory is copied to backups and read by support: a secret that ids are made with stays out of it. */
+function idKeyProblems({ orders, dataDir }: GatewayConfig): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (const [path, file] of [
+    ['orders.id_key_file', orders.idKeyFile],
+    ['orders.previous_id_key_file', orders.previousIdKeyFile],
+  ] as const) {
+    if (file !== undefined && !relative(dataDir, file).startsWith('..'))
+      problems.push({ path, reason: 'must stand outside data_dir' });
+  }
+  if (orders.previousIdKeyFile !== undefined && orders.idKeyFile === undefined)
+    problems.push({
+      path: 'orders.id_key_file',
+      reason: 'is missing: orders.previous_id_key_file is the one before it',
+    });
   return problems;
 }
 

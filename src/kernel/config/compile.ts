@@ -20,6 +20,8 @@ const FILES = [
   ['secrets', 'keyFile'],
   ['secrets', 'passphraseFile'],
   ['secrets', 'previousKeyFile'],
+  ['orders', 'idKeyFile'],
+  ['orders', 'previousIdKeyFile'],
   ['marketData', 'sharedMemoryDir'],
   ['dataDir'],
 ] as const;

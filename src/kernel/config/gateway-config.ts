@@ -161,6 +161,18 @@ export interface OrdersConfig {
   readonly quarantineAfterMs: number;
   readonly onLate: 'keep' | 'cancel';
   readonly keepKeysDays: number;
+  /** Absolute. 32 bytes in base64 that derived client order ids are made with; absent: a constant that anybody knows. */
+  readonly idKeyFile?: string;
+  readonly previousIdKeyFile?: string;
+  /** As the primary derived them from those files; absent in a configuration that was only loaded. */
+  readonly idNamespaces?: IdNamespaces;
+}
+
+/** What derived client order ids are made with (docs/order-protocol.md R3). */
+export interface IdNamespaces {
+  readonly current: string;
+  /** The one before, for as long as keys of its time are still looked up. */
+  readonly former?: { readonly namespace: string; /** Wall milliseconds. */ readonly until: number };
 }
 
 export interface MarketDataConfig {

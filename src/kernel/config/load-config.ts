@@ -114,12 +114,14 @@ async function addSecretFile(value: Record<string, unknown>, file: string): Prom
 
 /** A file that is named and not there, or of no use, would fail later, in a worker. */
 async function unusableFiles(config: GatewayConfig): Promise<readonly ConfigProblem[]> {
-  const { server, admin, auth, secrets } = config;
+  const { server, admin, auth, secrets, orders } = config;
   const named: readonly (readonly [string, string | undefined])[] = [
     ['auth.public_key_file', auth.publicKeyFile],
     ['secrets.key_file', secrets.keyFile],
     ['secrets.passphrase_file', secrets.passphraseFile],
     ['secrets.previous_key_file', secrets.previousKeyFile],
+    ['orders.id_key_file', orders.idKeyFile],
+    ['orders.previous_id_key_file', orders.previousIdKeyFile],
   ];
   const problems: ConfigProblem[] = [];
   for (const [path, file] of named) {

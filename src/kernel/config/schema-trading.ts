@@ -72,6 +72,10 @@ export const ordersSection = section({
     .default('keep')
     .description('An order found late stays or is canceled.'),
   keep_keys_days: whole('How long Idempotency-Keys are remembered.', 1, 90).default(7),
+  id_key_file: text(
+    '32 bytes in base64, mode 0600, outside data_dir, the same on every instance: client order ids are derived with it, so that no other caller can compute them.',
+  ),
+  previous_id_key_file: text('The one before, for seven days after a change.'),
 });
 
 export const marketDataSection = section({

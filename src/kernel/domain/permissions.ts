@@ -7,6 +7,12 @@ export type Permission = (typeof PERMISSIONS)[number];
 /** `'*'` is every account of the gateway, also those added later. */
 export type AccountScope = '*' | ReadonlySet<AccountId>;
 
+/** The subject of a caller whose token names none. */
+export const NO_SUBJECT = 'anonymous';
+
+/** Subjects that the gateway itself uses in the audit trail: no token may carry one of them. */
+export const RESERVED_SUBJECTS: ReadonlySet<string> = new Set(['system', NO_SUBJECT]);
+
 /** Who is calling, as the verified token says. Built only by kernel/auth. */
 export interface Principal {
   readonly subject: string;

@@ -56,6 +56,8 @@ export type PrimaryMessage =
       readonly config: unknown;
       readonly grants: readonly AccountGrant[];
       readonly table: OwnershipTable;
+      /** Why no order may be placed now (`order-ids`). */
+      readonly orderIdsRefusal?: string;
       /** Only where several instances share the accounts. */
       readonly instances?: { readonly view: InstancesView; readonly lease: LeaseWord };
     }
@@ -64,6 +66,10 @@ export type PrimaryMessage =
   /** The leases of this instance were renewed, or have lapsed. */
   | ({ readonly kind: 'lease' } & LeaseWord)
   | { readonly kind: 'instances'; readonly view: InstancesView }
+  /** Another account id of the same brokerage account stands before it in the configuration. */
+  | { readonly kind: 'refuse-account'; readonly accountId: AccountId; readonly sameAs: AccountId }
+  /** Why no instance of this namespace may place orders now; absent: it may. */
+  | { readonly kind: 'order-ids'; readonly refusal?: string }
   | { readonly kind: 'grant'; readonly grants: readonly AccountGrant[] }
   /** New keys for accounts that stay where they are. Answered by `collected` with KeyRotation[]. */
   | { readonly kind: 'rotate'; readonly id: number; readonly grants: readonly AccountGrant[] }
@@ -95,6 +101,8 @@ export type WorkerMessage =
   | { readonly kind: 'collected'; readonly id: number; readonly payload: unknown }
   | { readonly kind: 'reloaded'; readonly id: number; readonly error?: string }
   | { readonly kind: 'drained' }
+  /** The broker has named the account behind an account id; by its number, as it stands on statements. */
+  | { readonly kind: 'named'; readonly accountId: AccountId; readonly number: string }
   /** An admin route that only the primary can carry out was called on a worker. */
   | { readonly kind: 'admin'; readonly id: number; readonly request: AdminRequest }
   /** kernel/telemetry MetricFamily[]: everything this process has counted. */

@@ -6,7 +6,7 @@ import type { AccountId } from '../domain/identifiers.js';
 import type { EventPosition, OrderEvent, ResumedEvents } from '../domain/order-event.js';
 import { EventRing } from './event-ring.js';
 import { decodeRecord, encodeRecord } from './record-codec.js';
-import type { IntentRecord, OutcomeRecord, PendingFill, StoredTradingState } from './records.js';
+import type { IntentRecord, OutcomeRecord, PendingFill, StoredTradingState, Tenancy } from './records.js';
 import type { Store, StoreWrite } from './store.js';
 
 export interface AccountJournalOptions {
@@ -112,6 +112,15 @@ export class AccountJournal {
 
   async setTradingState(state: StoredTradingState): Promise<void> {
     await this.#commit([this.#put('t', state)]);
+  }
+
+  /** Undefined where nothing was ever written down of it. */
+  tenancy(): Tenancy | undefined {
+    return this.#get('b') as Tenancy | undefined;
+  }
+
+  async setTenancy(tenancy: Tenancy): Promise<void> {
+    await this.#commit([this.#put('b', tenancy)]);
   }
 
   /** True when this execution has been recorded, by whichever owner. */

@@ -59,6 +59,16 @@ export interface StoredTradingState {
   readonly at: number;
 }
 
+/** Which brokerage account an account id stands for (docs/order-protocol.md#tenancy). */
+export interface Tenancy {
+  /** The broker's own id of the account; absent until the broker has named it. */
+  readonly brokerAccountId?: string;
+  /** Names the key pair that it was reached by, without telling it. */
+  readonly keysId: string;
+  /** Wall milliseconds: records of the audit trail before are of another brokerage account. */
+  readonly since: number;
+}
+
 /** A fill that stands in the event ring and may not have reached the audit trail yet. */
 export interface PendingFill {
   readonly executionId: string;

@@ -7,7 +7,7 @@ import type { AccountId } from '../domain/identifiers.js';
 import type { Clock } from '../runtime/clock.js';
 import { AccountJournal, type AccountJournalOptions } from './account-journal.js';
 import { decodeRecord, encodeRecord } from './record-codec.js';
-import type { StoredTradingState } from './records.js';
+import type { StoredTradingState, Tenancy } from './records.js';
 import type { Store, StoreWrite } from './store.js';
 
 export interface SlotStores {
@@ -44,9 +44,46 @@ export class SlotJournal {
       throw new GatewayError('JOURNAL_LOCKED', { accountId, epoch, newestEpoch: newest.epoch });
     }
     if (newest !== undefined && newest.store !== this.stores.own) await this.#bring(accountId, newest.store);
-    const journal = new AccountJournal(this.stores.own, accountId, epoch, this.options);
-    await journal.begin(this.clock.now());
-    return journal;
+    return this.#begin(accountId, epoch);
+  }
+
+  /**
+   * For another brokerage account under the same account id: nothing that was recorded before is its own. The trading
+   * state stays: who halted the account id did not lift it.
+   * @throws GatewayError JOURNAL_LOCKED when a newer owner has written: this one is stale
+   */
+  async adoptAnew(accountId: AccountId, epoch: number, tenancy: Tenancy): Promise<AccountJournal> {
+    const newest = this.#newestHome(accountId);
+    if (newest !== undefined && newest.epoch > epoch) {
+      throw new GatewayError('JOURNAL_LOCKED', { accountId, epoch, newestEpoch: newest.epoch });
+    }
+    const writes = new Map<string, StoreWrite>();
+    for (const { key } of this.stores.own.range(`${accountId}/`)) writes.set(key, { key });
+    const stateKey = `${accountId}/t`;
+    const state = newest?.store.get(stateKey);
+    if (state !== undefined) writes.set(stateKey, { key: stateKey, value: Uint8Array.from(state) });
+    const tenancyKey = `${accountId}/b`;
+    writes.set(tenancyKey, { key: tenancyKey, value: encodeRecord(tenancyKey, tenancy) });
+    await this.stores.own.commit([...writes.values()]);
+    return this.#begin(accountId, epoch);
+  }
+
+  /** As the slot that knows the account's newest epoch has it. @throws GatewayError JOURNAL_BROKEN */
+  tenancy(accountId: AccountId): Tenancy | undefined {
+    const key = `${accountId}/b`;
+    const bytes = this.#newestHome(accountId)?.store.get(key);
+    return bytes === undefined ? undefined : (decodeRecord(key, bytes) as Tenancy);
+  }
+
+  /** Client order ids of intents without an outcome, in the slot that knows the newest epoch. */
+  openIds(accountId: AccountId): readonly string[] {
+    const prefix = `${accountId}/u/`;
+    return [...(this.#newestHome(accountId)?.store.range(prefix) ?? [])].map(({ key }) => key.slice(prefix.length));
+  }
+
+  /** Whether a caller's key was ever recorded for the account. */
+  knowsScope(accountId: AccountId, scope: string): boolean {
+    return this.#newestHome(accountId)?.store.get(`${accountId}/k/${scope}`) !== undefined;
   }
 
   /** The trading state of everything, the newest that any slot knows. */
@@ -66,6 +103,16 @@ export class SlotJournal {
 
   async close(): Promise<void> {
     await this.stores.close();
+  }
+
+  knowsOrder(accountId: AccountId, clientOrderId: string): boolean {
+    return this.#newestHome(accountId)?.store.get(`${accountId}/i/${clientOrderId}`) !== undefined;
+  }
+
+  async #begin(accountId: AccountId, epoch: number): Promise<AccountJournal> {
+    const journal = new AccountJournal(this.stores.own, accountId, epoch, this.options);
+    await journal.begin(this.clock.now());
+    return journal;
   }
 
   #newestHome(accountId: AccountId): { readonly store: Store; readonly epoch: number } | undefined {

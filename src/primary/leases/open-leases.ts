@@ -1,10 +1,12 @@
 /** Puts the leases together. Loaded only where `cluster.redis` is configured. */
 import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
+import { fingerprintOf, OPEN_NAMESPACE } from '../../kernel/secrets/order-id-namespace.js';
 import { composeEpoch, nextHighPart } from './epoch.js';
 import { InstanceLeases, type InstanceLeasesParts } from './instance-leases.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { RedisLeaseStore } from './redis-lease-store.js';
+import { SharedFacts, type SharedFactsOptions } from './shared-facts.js';
 
 const TTL_MS = 3_000;
 const RENEW_MS = 1_000;
@@ -14,6 +16,7 @@ const COMMAND_TIMEOUT_MS = 300;
 
 export interface OpenLeases {
   readonly leases: InstanceLeases;
+  readonly facts: SharedFacts;
   /** After the workers are there. */
   start(port: number): Promise<void>;
   close(): Promise<void>;
@@ -22,21 +25,34 @@ export interface OpenLeases {
 /** @throws GatewayError CONFIG_INVALID */
 export function openLeases(
   config: GatewayConfig,
-  parts: Omit<InstanceLeasesParts, 'instanceId' | 'slots'>,
+  parts: Omit<InstanceLeasesParts, 'instanceId' | 'slots'> & Pick<SharedFactsOptions, 'onNumbers' | 'onOtherNamespace'>,
 ): OpenLeases {
   const { redis, instanceId } = config.cluster;
   if (redis === undefined) throw new GatewayError('CONFIG_INVALID', {}, { message: 'cluster.redis is not set' });
   const { clock, log } = parts;
   const leases = new InstanceLeases({ ...parts, instanceId, slots: redis.slots });
+  const { onNumbers, onOtherNamespace } = parts;
+  const fingerprint = (): string => fingerprintOf(namespaceOfWorkers(parts.grants().workerConfig));
+  const facts = new SharedFacts({ ...redis, fingerprint, onNumbers, onOtherNamespace }, clock, log);
   if (redis.mode === 'pinned') {
     const epoch = (): number => composeEpoch(nextHighPart(clock.now(), parts.table().highestEpoch()), 0);
-    return { leases, start: () => leases.pin(redis.instances, epoch()), close: () => Promise.resolve() };
+    const start = async (): Promise<void> => {
+      await facts.start();
+      await leases.pin(redis.instances, epoch());
+    };
+    const close = (): Promise<void> => {
+      facts.close();
+      return Promise.resolve();
+    };
+    return { leases, facts, start, close };
   }
   const store = new RedisLeaseStore({ ...redis, commandTimeoutMs: COMMAND_TIMEOUT_MS }, clock, log);
   return {
     leases,
-    start: (port) =>
-      leases.start(
+    facts,
+    start: async (port) => {
+      await facts.start();
+      await leases.start(
         new LeaseKeeper(
           store,
           {
@@ -53,9 +69,17 @@ export function openLeases(
           leases,
           { clock, log },
         ),
-      ),
-    close: () => store.close(),
+      );
+    },
+    close: async () => {
+      facts.close();
+      await store.close();
+    },
   };
+}
+
+function namespaceOfWorkers({ orders }: GatewayConfig): string {
+  return orders.idNamespaces?.current ?? OPEN_NAMESPACE;
 }
 
 /** Where the others reach this instance's client door. */

@@ -66,9 +66,22 @@ export interface TradeUpdate {
   readonly reconciled: boolean;
 }
 
+/** A brokerage account as the broker names it. */
+export interface BrokerAccount {
+  readonly id: string;
+  /** What people read on statements. */
+  readonly number: string;
+}
+
 export interface AccountSession {
   readonly accountId: AccountId;
   readonly epoch: number;
+  /** Names the key pair in use, without telling it. */
+  readonly keysId: string;
+  /** Whose keys they are; undefined until the broker has named it. */
+  brokerAccount(): BrokerAccount | undefined;
+  /** Called when the broker names it, and when other keys of the same account are in use. */
+  onBrokerAccount(listen: (account: BrokerAccount) => void): () => void;
   state(): SessionState;
   report(): Omit<SessionReport, 'tradingState' | 'openUnknown'>;
   /** One attempt, never retried by any layer below. Never rejects. */

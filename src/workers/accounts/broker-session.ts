@@ -9,6 +9,7 @@
  *
  * Calls and reads go to the broker in every state: a session without a stream still trades, and its mirror says nothing.
  */
+import { createHash } from 'node:crypto';
 import type { SessionState } from '../../kernel/domain/account-request.js';
 import type { AccountId } from '../../kernel/domain/identifiers.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
@@ -16,7 +17,7 @@ import type { Log } from '../../kernel/runtime/log.js';
 import type { Meter } from '../../kernel/runtime/meter.js';
 import type { BrokerWire, KeyPair } from '../alpaca/broker-wire.js';
 import type { TradeStreamOptions } from '../alpaca/trade-stream.js';
-import type { AccountSession, TradeUpdate } from './account-session.js';
+import type { AccountSession, BrokerAccount, TradeUpdate } from './account-session.js';
 import { BrokerReader } from './broker-reader.js';
 import { BudgetedCalls, type KeysVerdict } from './budgeted-calls.js';
 import { findGap, NOTHING_TOLD, type ToldBefore } from './gap-repair.js';
@@ -47,6 +48,7 @@ export interface SessionPorts {
 /** Updates that may wait for a reconciliation; beyond, the next one will find them. */
 const WAITING_MAX = 10_000;
 const RECONCILE_RETRY_MS = 500;
+const IDENTIFY_RETRY_MS = 500;
 const ENDED_UNTOLD_MAX = 1_000;
 
 /** Words that the broker says once of an order: whoever tells the second time tells no news. */
@@ -77,15 +79,20 @@ export class BrokerSession implements AccountSession {
   readonly #endedUntold = new Set<string>();
   #reconciling: Promise<void> | undefined;
   #noteTried: () => void = () => undefined;
+  #keys: KeyPair;
+  #failure: string | undefined;
+  #brokerAccount: BrokerAccount | undefined;
+  readonly #accountListeners = new Set<(account: BrokerAccount) => void>();
   /** Resolves when the account has been tried once: in sync, or refused. */
   readonly tried: Promise<void>;
 
   constructor(
-    private readonly options: SessionOptions,
+    options: SessionOptions,
     private readonly ports: SessionPorts,
   ) {
     const { wire, clock, meter } = ports;
     this.accountId = options.accountId;
+    this.#keys = options.keys;
     this.epoch = options.epoch;
     this.mirror = new Mirror(clock);
     this.#calls = new BudgetedCalls(wire, new RateBudget(options.budget, clock), clock, meter);
@@ -107,9 +114,10 @@ export class BrokerSession implements AccountSession {
 
   /** Opens the stream. Listeners must be there: what is heard from now on is told once. */
   start(told: ToldBefore = NOTHING_TOLD): void {
+    if (this.#stop.signal.aborted) return;
     this.#told = told;
     this.#knownUntil = told.lastEventAt;
-    this.#stream.open(this.options.keys);
+    this.#stream.open(this.#keys);
   }
 
   /**
@@ -117,15 +125,57 @@ export class BrokerSession implements AccountSession {
    * seen to work; when this resolves, nothing needs the old one. Any verdict but `same account` leaves the session as it was.
    */
   async rotate(keys: KeyPair, wire: BrokerWire): Promise<KeysVerdict> {
-    const brokerAccountId = textOf(this.mirror.account() ?? {}, 'id');
-    const verdict = await this.#calls.tryKeys(wire, brokerAccountId);
+    const verdict = await this.#calls.tryKeys(wire, this.#brokerAccount?.id ?? '');
     if (verdict !== 'same account' || this.#stop.signal.aborted) return verdict;
     await Promise.all([this.#calls.useWire(wire), this.#stream.succeed(keys)]);
+    this.#keys = keys;
+    if (this.#brokerAccount !== undefined) this.#tellAccount(this.#brokerAccount);
     return verdict;
+  }
+
+  get keysId(): string {
+    return keysIdOf(this.#keys);
+  }
+
+  brokerAccount(): BrokerAccount | undefined {
+    return this.#brokerAccount;
+  }
+
+  onBrokerAccount(listen: (account: BrokerAccount) => void): () => void {
+    this.#accountListeners.add(listen);
+    return () => this.#accountListeners.delete(listen);
+  }
+
+  /**
+   * Asks the broker whose keys these are until it says so. To be used before `start`, where nothing of the account may
+   * be shown until it is known. Undefined when the session was closed first.
+   */
+  async identify(): Promise<BrokerAccount | undefined> {
+    while (!this.#stop.signal.aborted) {
+      const reply = await this.#reader.get('/v2/account');
+      const account = reply?.status === 200 ? mirroredOf(Buffer.from(reply.body).toString()) : undefined;
+      if (account !== undefined && textOf(account.value, 'id') !== '') {
+        this.#noteAccount(account);
+        return this.#brokerAccount;
+      }
+      if (reply?.status === 401 || reply?.status === 403) this.#enter('failed');
+      this.#noteTried();
+      await this.ports.clock.sleep(IDENTIFY_RETRY_MS * (1 + this.ports.jitter()), this.#stop.signal);
+    }
+    return undefined;
   }
 
   state(): SessionState {
     return this.#state;
+  }
+
+  /** For ever: nothing is asked or heard of the broker any more, and reads are refused with this reason. */
+  async fail(code: string, detail: string): Promise<void> {
+    this.#failure = detail;
+    this.#stop.abort();
+    this.#calls.noteError(code, detail);
+    this.#enter('failed');
+    await this.close();
   }
 
   report(): ReturnType<AccountSession['report']> {
@@ -140,7 +190,10 @@ export class BrokerSession implements AccountSession {
 
   readonly send: AccountSession['send'] = (call) => this.#calls.send(call);
 
-  readonly read: AccountSession['read'] = (read, freshness, options) => this.#reads.read(read, freshness, options);
+  readonly read: AccountSession['read'] = (read, freshness, options) =>
+    this.#failure === undefined
+      ? this.#reads.read(read, freshness, options)
+      : Promise.resolve({ kind: 'problem', problem: { code: 'account-unavailable', detail: this.#failure } });
 
   noteOrder(order: BrokerObject, text = JSON.stringify(order)): void {
     const mirrored = mirroredOf(text);
@@ -172,8 +225,19 @@ export class BrokerSession implements AccountSession {
     this.#noteTried();
   }
 
+  #noteAccount({ value }: Mirrored): void {
+    const account = { id: textOf(value, 'id'), number: textOf(value, 'account_number') };
+    if (account.id === '' || account.id === this.#brokerAccount?.id) return;
+    this.#brokerAccount = account;
+    this.#tellAccount(account);
+  }
+
+  #tellAccount(account: BrokerAccount): void {
+    for (const listen of this.#accountListeners) this.#tell(() => listen(account));
+  }
+
   #enter(state: SessionState): void {
-    if (state === this.#state) return;
+    if (state === this.#state || (this.#failure !== undefined && state !== 'failed')) return;
     this.#state = state;
     this.ports.log.info({ accountId: this.accountId, state }, 'session state');
     for (const listen of this.#stateListeners) this.#tell(() => listen(state));
@@ -245,6 +309,7 @@ export class BrokerSession implements AccountSession {
       return false;
     }
     this.mirror.putAccount(account, asked);
+    this.#noteAccount(account);
     this.mirror.putPositions(positions.text, positions.items, asked);
     const waiting = this.#waiting ?? [];
     // What the stream is about to tell in its own words and order is not told before it.
@@ -305,6 +370,11 @@ export class BrokerSession implements AccountSession {
       this.ports.log.error({ accountId: this.accountId, err: cause }, 'a listener of the session failed');
     }
   }
+}
+
+/** A key id belongs to one brokerage account for ever: a new secret of it changes nothing. */
+function keysIdOf({ keyId }: KeyPair): string {
+  return createHash('sha256').update(`opitios key ${keyId}`).digest('hex').slice(0, 32);
 }
 
 function wordOf(event: string, order: Mirrored): string {

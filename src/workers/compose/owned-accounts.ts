@@ -10,8 +10,9 @@ import type { AccountGrant, KeyRotation } from '../../kernel/ipc/control.js';
 import type { Assignment } from '../../kernel/ipc/ownership.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { Log } from '../../kernel/runtime/log.js';
-import type { AccountSession } from '../accounts/account-session.js';
+import type { AccountSession, BrokerAccount } from '../accounts/account-session.js';
 import type { BrokerSession } from '../accounts/broker-session.js';
+import { NOT_NAMED } from '../orders/journaled-order-desk.js';
 import { openStaggered } from '../accounts/session-opener.js';
 import type { MarketData } from '../market-data/market-data.js';
 import type { LocalAccounts } from '../routing/local-accounts.js';
@@ -32,6 +33,8 @@ export interface OwnedAccountsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly jitter: () => number;
+  /** The broker has named the account behind an account id. */
+  readonly onNamed?: (accountId: AccountId, account: BrokerAccount) => void;
   /** Only where several instances share the accounts. */
   readonly shared?: SharedEvents;
 }
@@ -75,16 +78,20 @@ export class OwnedAccounts {
     // Nobody waits for a door that is open already.
     const warmAtOnce = onAdopted === undefined ? trading.warm(mine) : undefined;
     const adopted: Adopted[] = [];
+    const waiting: Promise<void>[] = [];
     const adopt = async (grant: AccountGrant): Promise<void> => {
-      const session = await this.#adopt(grant);
-      if (session !== undefined) adopted.push({ grant, session, sinceMs: clock.now() });
+      const session = this.#sessionFor(grant);
+      if (session === undefined) return;
+      if (trading.isProven(session)) {
+        if (await this.#adopt(grant, session)) adopted.push({ grant, session, sinceMs: clock.now() });
+      } else waiting.push(this.#openWhenNamed(grant, session));
     };
     await openStaggered(mine, adopt, { concurrency: ADOPTED_AT_ONCE, staggerMs: 0 }, { clock, jitter });
     await onAdopted?.();
     const warm = warmAtOnce ?? trading.warm(mine);
     const options = { concurrency: config.alpaca.warmConcurrency, staggerMs: STAGGER_MS };
     await openStaggered(adopted, (one) => this.#start(one), options, { clock, jitter });
-    await warm;
+    await Promise.all([warm, ...waiting]);
   }
 
   /** Lets go, and says which epochs ended. */
@@ -135,6 +142,18 @@ export class OwnedAccounts {
     return 'rotated';
   }
 
+  /** Another account id of the same brokerage account stands before this one: it stays, failed, and says so. */
+  async refuse(accountId: AccountId, sameAs: AccountId): Promise<void> {
+    const { trading, log } = this.parts;
+    const session = this.#sessions.get(accountId);
+    if (session === undefined) return;
+    const detail = `The keys of ${accountId} reach the same brokerage account as ${sameAs}, which stands first.`;
+    log.error({ accountId, sameAs }, 'two account ids reach one brokerage account: this one is refused');
+    await trading.release(accountId, 0);
+    trading.desk.refuse(session, detail);
+    await session.fail('same-account', detail);
+  }
+
   /** For ever. */
   async closeAll(deadlineMs: number): Promise<void> {
     this.parts.fence.close();
@@ -152,26 +171,84 @@ export class OwnedAccounts {
     return this.parts.local.reports();
   }
 
-  /** undefined for one that was released before its turn came, or that could not be adopted. */
-  async #adopt(grant: AccountGrant): Promise<BrokerSession | undefined> {
-    const { trading, local, log } = this.parts;
+  /** Not started. Undefined for one that was released before its turn came. */
+  #sessionFor(grant: AccountGrant): BrokerSession | undefined {
     if (!this.#isGranted(grant)) return undefined;
+    const session = this.parts.trading.session(grant);
+    session.onState(() => this.#publish(session));
+    session.onBrokerAccount((account) => this.#named(grant, session, account));
+    this.#share(grant.accountId, (shared) => shared.opens(grant.accountId, session.keysId));
+    return session;
+  }
+
+  /** False for one that was released meanwhile, or that could not be adopted. */
+  async #adopt(grant: AccountGrant, session: BrokerSession): Promise<boolean> {
+    const { trading, local, log } = this.parts;
     try {
-      const session = trading.session(grant);
-      session.onState(() => this.#publish(session));
       await trading.desk.adopt(session, grant.trading);
       if (!this.#isGranted(grant)) {
-        await trading.release(grant.accountId, 0);
+        // Granted again meanwhile: the desk is the next session's.
+        if (!this.#grants.has(grant.accountId)) await trading.release(grant.accountId, 0);
         await session.close();
-        return undefined;
+        return false;
       }
       this.#sessions.set(grant.accountId, session);
       local.admit(session);
-      return session;
+      return true;
     } catch (cause) {
       log.error({ accountId: grant.accountId, cause }, 'account could not be opened');
-      return undefined;
+      return false;
     }
+  }
+
+  /**
+   * An account whose keys were exchanged is answered for, and nothing of it is shown or sent, until the broker has named
+   * the account behind them. Resolves when it has been tried once.
+   */
+  async #openWhenNamed(grant: AccountGrant, session: BrokerSession): Promise<void> {
+    const { trading, local, clock, log } = this.parts;
+    const { accountId } = grant;
+    log.warn({ accountId }, 'the keys of the account are new: it waits until the broker names their account');
+    trading.desk.refuse(session, NOT_NAMED);
+    this.#sessions.set(accountId, session);
+    local.admit(session);
+    const opened = session.identify().then(async (named) => {
+      if (named === undefined || !this.#isGranted(grant) || this.#sessions.get(accountId) !== session) return;
+      if (await this.#adopt(grant, session)) await this.#start({ grant, session, sinceMs: clock.now() });
+    });
+    const limit = new AbortController();
+    await Promise.race([Promise.all([session.tried, opened]), clock.sleep(TRIED_WITHIN_MS, limit.signal)]);
+    limit.abort();
+  }
+
+  /** The broker says whose keys these are; under other keys, or to a journal of another account, that is news. */
+  #named(grant: AccountGrant, session: BrokerSession, account: BrokerAccount): void {
+    const { accountId } = grant;
+    const { trading, log } = this.parts;
+    this.parts.onNamed?.(accountId, account);
+    const { keysId } = session;
+    this.#share(accountId, (shared) =>
+      shared.named(accountId, { brokerAccountId: account.id, keysId, epoch: grant.epoch }),
+    );
+    if (this.#sessions.get(accountId) !== session || trading.desk.tenancyOf(session) !== 'another') return;
+    if (!trading.desk.has(accountId)) return;
+    log.error({ accountId }, 'the keys of the account reach another brokerage account than before: it begins anew');
+    void this.#beginAnew(grant);
+  }
+
+  /** Best effort: an instance that does not know of it shows what it showed before. */
+  #share(accountId: AccountId, tell: (shared: SharedEvents) => Promise<void>): void {
+    const { shared, log } = this.parts;
+    if (shared === undefined) return;
+    tell(shared).catch((cause: unknown) => {
+      log.warn({ accountId, cause: String(cause) }, 'the name of the brokerage account is not shared');
+    });
+  }
+
+  async #beginAnew(grant: AccountGrant): Promise<void> {
+    await this.#closeOne(grant.accountId, 0);
+    const session = this.#sessionFor(grant);
+    if (session !== undefined) await this.#openWhenNamed(grant, session);
   }
 
   async #start({ grant, session, sinceMs }: Adopted): Promise<void> {

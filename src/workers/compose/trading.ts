@@ -21,7 +21,6 @@ import { upstreamAccounts } from '../market-data/alpaca-upstream.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy } from '../orders/entropy.js';
 import { JournaledOrderDesk } from '../orders/journaled-order-desk.js';
-import { ORDER_NAMESPACE } from '../orders/order-id.js';
 import type { DeskPorts, Fence, MarkSource } from '../orders/ports.js';
 
 export interface TradingParts {
@@ -91,7 +90,6 @@ export class Trading {
     const desk = new JournaledOrderDesk(ports, {
       orders: config.orders,
       risk: config.risk,
-      namespace: ORDER_NAMESPACE,
       attemptDeadlineMs: config.alpaca.requestTimeoutMs,
       marksEpoch: config.cluster.redis !== undefined,
     });
@@ -116,6 +114,16 @@ export class Trading {
         ...{ clock, log, meter, jitter: () => systemEntropy.next() },
       },
     );
+  }
+
+  /** What was recorded under the account id may be shown and go on: it is of the account that the session reaches. */
+  isProven(session: BrokerSession): boolean {
+    try {
+      return this.desk.tenancyOf(session) !== 'unproven';
+    } catch {
+      // A journal that cannot be read refuses the account by itself.
+      return true;
+    }
   }
 
   /** The session goes on under the grant's keys, when they are of the same account. */

@@ -19,6 +19,7 @@ import { createHttpEdge, type HttpEdge } from '../http/http-edge.js';
 import { MarketData, type MarketDataParts } from '../market-data/market-data.js';
 import type { CrashPoints } from '../orders/crash-points.js';
 import { systemEntropy, uuidV7 } from '../orders/entropy.js';
+import { namespaceIn } from '../orders/order-id.js';
 import type { DeskPorts } from '../orders/ports.js';
 import { InstanceMap } from '../routing/instance-map.js';
 import { LocalAccounts } from '../routing/local-accounts.js';
@@ -32,7 +33,7 @@ import { StreamEdge } from '../streams/stream-edge.js';
 import { GrantFence } from './grant-fence.js';
 import { TableMarks } from './marks.js';
 import { openShared, type Shared } from './open-shared.js';
-import { OwnedAccounts } from './owned-accounts.js';
+import { OwnedAccounts, type OwnedAccountsParts } from './owned-accounts.js';
 import { Profiler } from './profiler.js';
 import { Trading } from './trading.js';
 
@@ -105,17 +106,19 @@ export class WorkerParts {
     const base = { config, slot, clock, log, meter, tracer, marks, fence, crash: env.crash };
     const trading = await Trading.open({ ...base, tellTradingState });
     const { desk } = trading;
+    desk.refuseOrders(start.orderIdsRefusal);
     const local = new LocalAccounts(desk, () => ownership.changed());
     const reports = new SessionReports(mesh);
     const configured = (): ReadonlySet<AccountId> => settings.configured;
     const isElsewhere = (accountId: AccountId): boolean => instances.placeOf(accountId).kind !== 'here';
     const known = { ownership, reports, configured, isElsewhere };
-    const router = new MeshRouter({ mesh, local, ...known, clock, meter, tracer });
+    const namespace = (): string => namespaceIn(settings.config.orders);
+    const router = new MeshRouter({ mesh, local, ...known, namespace, clock, meter, tracer });
     const events = new MeshOrderEvents({ mesh, desk, local, ...known, clock, ...others });
     const verifier = await JwtVerifier.open(config.auth, { clock, log });
     const jitter = (): number => systemEntropy.next();
     const ownedParts = { config, fence, trading, marketData, local, reports, clock, log, jitter };
-    const owned = new OwnedAccounts({ ...ownedParts, ...others });
+    const owned = new OwnedAccounts({ ...ownedParts, ...others, onNamed: namerOf(env) });
     const edge = { verifier, router, clock, log, meter, tracer };
     const streams = new StreamEdge({ ...edge, feed: marketData.feed, events, config: config.streams });
     const http = createHttpEdge({
@@ -171,6 +174,12 @@ export class WorkerParts {
       case 'lease':
         this.built.fence.renew(message);
         return;
+      case 'refuse-account':
+        await owned.refuse(message.accountId, message.sameAs);
+        return;
+      case 'order-ids':
+        this.built.trading.desk.refuseOrders(message.refusal);
+        return;
       case 'instances':
         this.built.instances.apply(message.view);
         return;
@@ -180,8 +189,7 @@ export class WorkerParts {
         this.env.send({ kind: 'metrics', families: await this.env.meter.snapshot() });
         return;
       case 'drain':
-        await this.drain(message.deadlineMs);
-        this.env.send({ kind: 'drained' });
+        await this.drain(message.deadlineMs).then(() => this.env.send({ kind: 'drained' }));
         return;
       case 'collect':
         this.env.send({ kind: 'collected', id: message.id, payload: this.#report() });
@@ -260,6 +268,11 @@ function tellerOf(admin: PrimaryAdminDoor): NonNullable<DeskPorts['tellTradingSt
     const answer = await admin.execute({ action: 'share-trading-state', accountId, ...state });
     return answer.kind === 'answer';
   };
+}
+
+/** The primary decides whether two account ids reach one brokerage account. */
+function namerOf(env: WorkerEnvironment): NonNullable<OwnedAccountsParts['onNamed']> {
+  return (accountId, { id, number }) => env.send({ kind: 'named', accountId, number: number === '' ? id : number });
 }
 
 function configuredOf(config: GatewayConfig): ReadonlySet<AccountId> {

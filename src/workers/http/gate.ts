@@ -6,7 +6,7 @@ import type { GatewayConfig } from '../../kernel/config/gateway-config.js';
 import type { TokenVerifier } from '../../kernel/auth/token-verifier.js';
 import { GatewayError } from '../../kernel/domain/errors.js';
 import { isAccountId } from '../../kernel/domain/identifiers.js';
-import { mayAdminister, mayReach, type Principal } from '../../kernel/domain/permissions.js';
+import { mayAdminister, mayReach, NO_SUBJECT, type Principal } from '../../kernel/domain/permissions.js';
 import type { Problem } from '../../kernel/domain/problem.js';
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { AccountRouter } from '../routing/account-router.js';
@@ -124,6 +124,10 @@ export class Gate {
     if (principal === undefined) return unauthenticated(false);
     if (route.permission !== 'none' && !principal.permissions.has(route.permission)) {
       return forbidden(`The token lacks the permission ${route.permission}.`, route.permission);
+    }
+    if (route.permission === 'trade' && principal.subject === NO_SUBJECT) {
+      // Keys and orders belong to a subject: two callers without one would share theirs.
+      return forbidden('The token names no subject (sub): it may not trade.', route.permission);
     }
     if (route.wholeInstance === true && !mayAdminister(principal)) {
       return forbidden('This route speaks of every account: a token of some accounts is not enough.', route.permission);

@@ -7,7 +7,7 @@ import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
 import { admit, viewOfAdmission, type AdmissionFacts, type Candidate, type Refusal } from './admission.js';
-import { answerOf, notSent, problemAnswer, unknownAnswer } from './answers.js';
+import { answerOf, notSent, problemAnswer, unavailable, unknownAnswer } from './answers.js';
 import { compareDecimals, printDecimal, readDecimal, subtractDecimals, ZERO } from './core/decimal.js';
 import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
 import { makeDurable } from './durable-intent.js';
@@ -17,11 +17,13 @@ import { Closings } from './closings.js';
 import { AnsweredFills } from './exposure/answered-fills.js';
 import { Exposure } from './exposure/exposure.js';
 import type { InstrumentBook } from './instruments/instrument-book.js';
-import { identify, likenessOf, type IntentPlan } from './intent-plan.js';
+import { formerIdOf, type FormerId } from './former-id.js';
+import { identify, likenessOf, type IntentIdentity, type IntentPlan } from './intent-plan.js';
 import { KnownIntents } from './known-intents.js';
 import { noteLateOrder } from './late-order.js';
 import { LiveIntent } from './live-intent.js';
 import { dryRunAnswer, newIntent } from './new-intent.js';
+import { namespaceIn } from './order-id.js';
 import { sweepOrders, type SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, Mark } from './ports.js';
 import { namesIn, viewOrder, type OrderView } from './risk/order-view.js';
@@ -29,6 +31,7 @@ import { auditRecovered, evidenceLeft, isUnsent } from './recovered-intents.js';
 import { RefusalBreaker } from './refusal-breaker.js';
 import { RecentOrders } from './risk/recent-orders.js';
 import { rulesOf } from './risk/risk-gate.js';
+import { keepTenancy } from './tenancy.js';
 import { stricter } from './trading-control.js';
 
 /** The body of a computed order, or why there is none now. */
@@ -47,6 +50,8 @@ export interface DeskShared {
   readonly ports: DeskPorts;
   readonly options: () => DeskOptions;
   readonly tradingStateOfAll: () => TradingState;
+  /** Why no account here may place an order now. */
+  readonly refusedOrders: () => string | undefined;
   readonly sweeps: SweepGate;
   readonly instruments: InstrumentBook;
   readonly tell: (event: OrderEvent) => void;
@@ -89,7 +94,19 @@ export class AccountDesk {
   /** Hears the session from now on, after what it said meanwhile. */
   open(heardBefore: readonly TradeUpdate[]): void {
     for (const update of heardBefore) this.#hear(update);
-    this.#unsubscribe = this.session.onTradeUpdate((update) => this.#hear(update));
+    const ends = [
+      this.session.onTradeUpdate((update) => this.#hear(update)),
+      this.session.onBrokerAccount(() => this.#keepTenancy()),
+    ];
+    this.#unsubscribe = () => ends.forEach((end) => end());
+    this.#keepTenancy();
+  }
+
+  #keepTenancy(): void {
+    keepTenancy(this.session, this.journal).catch((cause: unknown) => {
+      const { accountId } = this.session;
+      this.shared.ports.log.error({ accountId, cause }, 'the name of the brokerage account is not recorded');
+    });
   }
 
   get stopped(): AbortSignal {
@@ -117,21 +134,23 @@ export class AccountDesk {
    */
   async place(planned: IntentPlan, context: CallContext, needs: PlaceOptions = {}): Promise<AccountAnswer> {
     const { original, compute } = needs;
-    let plan = planned;
     const { ports, options } = this.shared;
+    let plan = planned;
     const identity = this.#identify(plan, context);
     if (identity.isFresh && options().orders.requireIdempotencyKey) {
       return problemAnswer('idempotency-key-required', 'Send an Idempotency-Key or a client_order_id.');
     }
     const early = this.known.meet(identity, plan.fingerprint);
     if (early.kind === 'known') return early.answer;
+    const former = await this.#formerId(plan, identity);
+    if (former.kind === 'unavailable') return unavailable('The broker could not say whether the key was used before.');
     const order = await this.#viewOf(mergedBody(plan.body, original));
     // Refused here is not the same as not sent: it is looked for, as an order that a former owner left open.
-    const mayBeSent = plan.sentBefore === 'perhaps' && !plan.dryRun;
+    const mayBeSent = (plan.sentBefore === 'perhaps' || former.kind === 'found') && !plan.dryRun;
     if (order.kind === 'refused' && !mayBeSent) return order.answer;
     const likeness = likenessOf(plan);
-    const judgeable = { likeness, isClose: plan.kind === 'close' };
-    const candidate = order.kind === 'refused' ? undefined : { ...judgeable, order: order.view };
+    const candidate =
+      order.kind === 'refused' ? undefined : { likeness, isClose: plan.kind === 'close', order: order.view };
     const fetched = new Map<string, Mark>();
     let judged = this.#judge(candidate, fetched, original);
     while (judged.refusal !== undefined && (await this.#fetchQuote(judged.refusal, fetched)))
@@ -150,7 +169,7 @@ export class AccountDesk {
     const computed = refusal === undefined ? compute?.() : undefined;
     if (computed?.kind === 'refused') return computed.answer;
     if (computed !== undefined) plan = { ...plan, body: computed.body };
-    const named = { ...identity, clientOrderId: acquaintance.clientOrderId };
+    const named = former.kind === 'found' ? { ...identity, ...former } : { ...identity, ...acquaintance };
     const intent = newIntent(plan, context, {
       ...{ identity: named, journal: this.journal, orders: options().orders, now: ports.clock.now() },
       firstByte: mayBeSent ? undefined : ports.firstBytes?.next(),
@@ -163,12 +182,7 @@ export class AccountDesk {
     void live.settled.then(({ state }) => {
       if (state === 'NOT_SENT') this.#recent.notSent(live.clientOrderId);
     });
-    if (!(await makeDurable(live, likeness, this.journal, ports))) {
-      this.known.remove(live);
-      this.#recent.notSent(live.clientOrderId);
-      if (mayBeSent) return unknownAnswer(this.session.accountId, live.clientOrderId);
-      return notSent('journal', 'The order could not be written down, so it was not sent.');
-    }
+    if (!(await makeDurable(live, likeness, this.journal, ports))) return this.#notWritten(live, mayBeSent);
     ports.crash.reach('K2');
     void this.#drive(
       live,
@@ -177,6 +191,13 @@ export class AccountDesk {
       (driver) => (refusal === undefined && candidate !== undefined ? driver.send() : driver.resume()),
     );
     return this.#awaitAnswer(live, context);
+  }
+
+  #notWritten(live: LiveIntent, mayBeSent: boolean): AccountAnswer {
+    this.known.remove(live);
+    this.#recent.notSent(live.clientOrderId);
+    if (mayBeSent) return unknownAnswer(this.session.accountId, live.clientOrderId);
+    return notSent('journal', 'The order could not be written down, so it was not sent.');
   }
 
   /**
@@ -336,7 +357,7 @@ export class AccountDesk {
       exposure: this.exposure(typeof replacedId === 'string' ? replacedId : undefined),
       fetched,
       openIntents: this.known.size,
-      closedBecause: this.#closedBecause,
+      closedBecause: this.#closedBecause ?? this.shared.refusedOrders(),
     };
   }
 
@@ -352,8 +373,15 @@ export class AccountDesk {
 
   #identify(plan: IntentPlan, { subject }: CallContext): ReturnType<typeof identify> {
     const { ports, options } = this.shared;
-    const who = { namespace: options().namespace, accountId: this.session.accountId, subject };
+    const who = { namespace: namespaceIn(options().orders), accountId: this.session.accountId, subject };
     return identify(plan, who, { wallMs: ports.clock.now(), entropy: ports.entropy });
+  }
+
+  #formerId(plan: IntentPlan, identity: IntentIdentity): Promise<FormerId> {
+    const { ports, options } = this.shared;
+    const { orders, marksEpoch = false, attemptDeadlineMs: deadlineMs } = options();
+    const facts = { orders, isShared: marksEpoch, now: ports.clock.now(), deadlineMs };
+    return formerIdOf(plan, identity, { session: this.session, ...facts });
   }
 
   #drive(

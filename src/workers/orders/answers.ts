@@ -170,3 +170,8 @@ function problemOf(
 function messageOf(alpaca: Readonly<Record<string, unknown>>): string {
   return typeof alpaca['message'] === 'string' ? alpaca['message'] : 'The broker refused the order.';
 }
+
+/** Nothing is known of an earlier request, and nothing was done. */
+export function unavailable(detail: string): AccountAnswer {
+  return problemAnswer('account-unavailable', detail, { retryAfterS: 1, members: { retryable: true } });
+}

@@ -8,18 +8,29 @@ type AuditRequest = Extract<AccountRequest, { readonly kind: 'read-audit' }>;
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 
-/** @throws GatewayError AUDIT_BROKEN */
-export async function readAudit(audit: AuditLog, request: AuditRequest, context: CallContext): Promise<AccountAnswer> {
+/**
+ * @param since wall milliseconds: records before are of another brokerage account, and are not shown
+ * @throws GatewayError AUDIT_BROKEN
+ */
+export async function readAudit(
+  audit: AuditLog,
+  request: AuditRequest,
+  context: CallContext,
+  since: number,
+): Promise<AccountAnswer> {
   const { accountId, query } = request;
   const { subject, requestId } = context;
   await audit.append({ kind: 'audit-access', accountId, subject, requestId, facts: { query } });
   const records = [];
-  for await (const record of audit.read(auditQuery(request))) records.push(record);
+  for await (const record of audit.read(auditQuery(request, since))) records.push(record);
   return jsonAnswer(200, { records, count: records.length });
 }
 
-function auditQuery({ accountId, query }: AuditRequest): AuditQuery {
-  const { from, until } = query;
+function auditQuery({ accountId, query }: AuditRequest, since: number): AuditQuery {
+  const { until } = query;
+  const asks = query['from'];
+  const isLater = asks !== undefined && Date.parse(asks) >= since;
+  const from = since === 0 || isLater ? asks : new Date(since).toISOString();
   const kinds = (query['kinds'] ?? query['kind'] ?? '').split(',').filter(isAuditKind);
   const asked = Number(query['limit'] ?? LIMIT_DEFAULT);
   return {

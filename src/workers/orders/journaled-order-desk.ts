@@ -11,7 +11,7 @@ import type { EventPosition, OrderEvent, ResumedEvents } from '../../kernel/doma
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { AccountSession } from '../accounts/account-session.js';
 import { AccountDesk, type DeskShared } from './account-desk.js';
-import { answerOf, jsonAnswer, notSent, problemAnswer, unknownAnswer } from './answers.js';
+import { answerOf, jsonAnswer, notSent, problemAnswer, unavailable, unknownAnswer } from './answers.js';
 import { readAudit } from './audit-desk.js';
 import { cancelAll, cancelOne, cancelWhenKnown } from './cancel-desk.js';
 import { closeAllPositions, closePosition } from './close-desk.js';
@@ -20,10 +20,11 @@ import { planFingerprint } from './intent-plan.js';
 import { HeardMeanwhile } from './heard-meanwhile.js';
 import type { LiveIntent } from './live-intent.js';
 import type { DeskRequest, OrderDesk } from './order-desk.js';
-import { isPlacing, namesItsOrder, submitRoute } from './order-id.js';
+import { bodyOf, isPlacing, namesItsOrder, ownOrderId, scopeOf, submitRoute } from './order-id.js';
 import { SweepGate } from './order-sweep.js';
 import type { DeskOptions, DeskPorts, DeskSettings } from './ports.js';
 import { replaceOrder } from './replace-desk.js';
+import { adoptFor, judgeTenancy, type TenancyVerdict } from './tenancy.js';
 
 const SWEEPS_AT_ONCE = 50;
 const PRUNE_EVERY_MS = 6 * 3_600_000;
@@ -31,6 +32,9 @@ const PRUNE_EVERY_MS = 6 * 3_600_000;
 const ANSWER_STANDS_IN_MS = 15_000;
 
 const ADOPT_RETRY_MS = 5_000;
+
+/** Why an account whose keys were exchanged waits. */
+export const NOT_NAMED = 'The keys of the account are new, and the broker has not named their account yet.';
 
 /** An account whose journal has not been taken over yet, and why not. */
 class Adoption {
@@ -47,6 +51,7 @@ export class JournaledOrderDesk implements OrderDesk {
   readonly #shared: DeskShared;
   #options: DeskOptions;
   #stateOfAll: TradingState;
+  #refusedOrders: string | undefined;
   readonly #stopPruning: () => void;
 
   constructor(
@@ -59,6 +64,7 @@ export class JournaledOrderDesk implements OrderDesk {
       ports,
       options: () => this.#options,
       tradingStateOfAll: () => this.#stateOfAll,
+      refusedOrders: () => this.#refusedOrders,
       sweeps: new SweepGate(SWEEPS_AT_ONCE),
       instruments: new InstrumentBook(),
       tell: (event) => {
@@ -77,6 +83,28 @@ export class JournaledOrderDesk implements OrderDesk {
     await this.#tryAdopt(session, new HeardMeanwhile(session), shared);
   }
 
+  /** Whether what the journal has of the account is of the brokerage account that the session reaches. */
+  tenancyOf(session: AccountSession): TenancyVerdict {
+    return judgeTenancy(this.ports.journal.tenancy(session.accountId), session);
+  }
+
+  /** No order is placed for this reason, until it is called with none; what is under way goes on. */
+  refuseOrders(reason: string | undefined): void {
+    this.#refusedOrders = reason;
+  }
+
+  /** Whether the account may trade here now. */
+  has(accountId: AccountId): boolean {
+    return this.#desks.has(accountId);
+  }
+
+  /** The account is here, and its orders are refused with this reason until it is adopted. */
+  refuse(session: AccountSession, reason: string): void {
+    const adoption = new Adoption(session);
+    adoption.refusal = reason;
+    this.#adoptions.set(session.accountId, adoption);
+  }
+
   async release(accountId: AccountId, options: { readonly deadlineMs: number }): Promise<void> {
     const desk = this.#desks.get(accountId);
     this.#adoptions.delete(accountId);
@@ -87,12 +115,10 @@ export class JournaledOrderDesk implements OrderDesk {
 
   async execute(request: DeskRequest, context: CallContext): Promise<AccountAnswer> {
     const desk = this.#desks.get(request.accountId);
-    if (request.kind === 'read-audit') return this.#readAudit(request, context);
+    if (request.kind === 'read-audit') return this.#readAudit(request, context, desk);
     if (desk === undefined) {
-      return unavailable(
-        request,
-        this.#adoptions.get(request.accountId)?.refusal ?? 'The account has no desk here now.',
-      );
+      const detail = this.#adoptions.get(request.accountId)?.refusal ?? 'The account has no desk here now.';
+      return this.#isFirst(request, context) ? notSent('account', detail) : unavailable(detail);
     }
     try {
       return await this.#dispatch(desk, request, context);
@@ -101,7 +127,7 @@ export class JournaledOrderDesk implements OrderDesk {
       this.ports.log.error({ accountId, kind: request.kind, cause }, 'order request failed');
       if (!(cause instanceof GatewayError) || cause.code !== 'JOURNAL_BROKEN') throw cause;
       desk.closeFor(refusalOf(cause));
-      return unavailable(request, refusalOf(cause));
+      return isFirst(request) ? notSent('account', refusalOf(cause)) : unavailable(refusalOf(cause));
     }
   }
 
@@ -177,7 +203,9 @@ export class JournaledOrderDesk implements OrderDesk {
     const reason = new Adoption(session);
     this.#adoptions.set(accountId, reason);
     try {
-      const journal = await this.ports.journal.adopt(accountId, epoch);
+      if (this.tenancyOf(session) === 'unproven') throw notNamed(accountId);
+      const { journal: slot, audit, clock } = this.ports;
+      const journal = await adoptFor(session, { journal: slot, audit, now: () => clock.now() });
       await this.#agree(accountId, journal, shared);
       const desk = new AccountDesk(session, journal, this.#shared);
       const open = desk.scan();
@@ -265,13 +293,32 @@ export class JournaledOrderDesk implements OrderDesk {
   async #readAudit(
     request: Extract<DeskRequest, { readonly kind: 'read-audit' }>,
     context: CallContext,
+    desk: AccountDesk | undefined,
   ): Promise<AccountAnswer> {
+    const { accountId } = request;
+    const unproven = desk === undefined ? this.#adoptions.get(accountId)?.refusal : undefined;
+    if (unproven === NOT_NAMED) return unavailable(NOT_NAMED);
     try {
-      return await readAudit(this.ports.audit, request, context);
+      const since = (desk?.journal.tenancy() ?? this.ports.journal.tenancy(accountId))?.since ?? 0;
+      return await readAudit(this.ports.audit, request, context, since);
     } catch (cause) {
       this.ports.log.error({ accountId: request.accountId, cause }, 'audit trail not readable');
       return problemAnswer('internal-error', 'The audit trail cannot be read now.');
     }
+  }
+
+  /** While it waits to be named, what the journal has of the account is readable: a key that is not there is new. */
+  #isFirst(request: DeskRequest, { subject }: CallContext): boolean {
+    if (isFirst(request)) return true;
+    if (!isPlacing(request) || this.#adoptions.get(request.accountId)?.refusal !== NOT_NAMED) return false;
+    const { journal } = this.ports;
+    const scope = scopeOf(request, subject);
+    const own = ownOrderId(bodyOf(request));
+    return (
+      request.sentBefore !== 'perhaps' &&
+      (scope === undefined || !journal.knowsScope(request.accountId, scope)) &&
+      (own === undefined || !journal.knowsOrder(request.accountId, own))
+    );
   }
 
   /** The scan is done when this begins; what it finds is settled while new orders are taken already. */
@@ -326,13 +373,15 @@ function submitOrder(
 }
 
 /**
- * Without the journal nobody can say whether an earlier request with this key was sent, so `order-not-sent` is said only
+ * Without the journal nothing shows whether an earlier request with this key was sent, so `order-not-sent` is said only
  * where there was none: the caller named neither key nor id, and no other owner had it.
  */
-function unavailable(request: DeskRequest, detail: string): AccountAnswer {
-  const isFirst = isPlacing(request) && (request.sentBefore === 'never' || !namesItsOrder(request));
-  if (isFirst) return notSent('account', detail);
-  return problemAnswer('account-unavailable', detail, { retryAfterS: 1, members: { retryable: true } });
+function isFirst(request: DeskRequest): boolean {
+  return isPlacing(request) && (request.sentBefore === 'never' || !namesItsOrder(request));
+}
+
+function notNamed(accountId: AccountId): GatewayError {
+  return new GatewayError('REFUSED', { accountId }, { message: NOT_NAMED });
 }
 
 function refusalOf(cause: unknown): string {
@@ -340,5 +389,6 @@ function refusalOf(cause: unknown): string {
     return 'A newer owner of the account has written.';
   if (cause instanceof GatewayError && cause.code === 'JOURNAL_BROKEN')
     return 'The journal of this account is damaged.';
+  if (cause instanceof GatewayError && cause.message === NOT_NAMED) return NOT_NAMED;
   return 'The account could not be recovered.';
 }

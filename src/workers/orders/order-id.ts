@@ -3,10 +3,14 @@
  * whoever handles the request later (another worker, another instance, a successor) names the same order.
  */
 import type { AccountRequest } from '../../kernel/domain/account-request.js';
+import type { OrdersConfig } from '../../kernel/config/gateway-config.js';
+import { OPEN_NAMESPACE } from '../../kernel/secrets/order-id-namespace.js';
 import { deriveClientOrderId, keyScope } from './core/client-order-id.js';
 
 /** Part of every derived id: the same in all instances that may own the same accounts. */
-export const ORDER_NAMESPACE = 'opitios';
+export function namespaceIn({ idNamespaces }: Pick<OrdersConfig, 'idNamespaces'>): string {
+  return idNamespaces?.current ?? OPEN_NAMESPACE;
+}
 
 export type PlacingRequest = Extract<
   AccountRequest,
@@ -39,15 +43,20 @@ export function namesItsOrder(request: PlacingRequest): boolean {
 }
 
 /** Undefined when the request names neither key nor id: nobody but its owner knows the id then. */
-export function orderIdOf(request: PlacingRequest, subject: string): string | undefined {
+export function orderIdOf(request: PlacingRequest, subject: string, namespace: string): string | undefined {
   const own = ownOrderId(bodyOf(request));
   if (own !== undefined) return own;
-  const { accountId, idempotencyKey: key } = request;
-  if (key === undefined) return undefined;
-  return deriveClientOrderId(ORDER_NAMESPACE, accountId, keyScope({ subject, route: routeOf(request), key }));
+  const scope = scopeOf(request, subject);
+  return scope === undefined ? undefined : deriveClientOrderId(namespace, request.accountId, scope);
 }
 
-function bodyOf(request: PlacingRequest): Readonly<Record<string, unknown>> {
+/** Of the caller's key; undefined when it gave none. */
+export function scopeOf(request: PlacingRequest, subject: string): string | undefined {
+  const { idempotencyKey: key } = request;
+  return key === undefined ? undefined : keyScope({ subject, route: routeOf(request), key });
+}
+
+export function bodyOf(request: PlacingRequest): Readonly<Record<string, unknown>> {
   if (request.kind === 'submit-order') return request.order;
   return request.kind === 'replace-order' ? request.changes : {};
 }

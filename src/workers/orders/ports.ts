@@ -66,8 +66,6 @@ export interface DeskSettings {
 }
 
 export interface DeskOptions extends DeskSettings {
-  /** Part of every derived client order id: the same in all instances that may own the same accounts. */
-  readonly namespace: string;
   /** Where instances share accounts each order says to the broker's side under which epoch it was sent. */
   readonly marksEpoch?: boolean;
   /** For one attempt, its wait for the budget included. */

@@ -26,6 +26,8 @@ export interface MeshRouterParts {
   readonly reports: SessionReports;
   /** Configured trading accounts, in configuration order, as they are now. */
   readonly configured: () => ReadonlySet<AccountId>;
+  /** What client order ids are derived from now. */
+  readonly namespace: () => string;
   readonly clock: Clock;
   readonly meter: Meter;
   readonly tracer?: Tracer;
@@ -65,7 +67,7 @@ export class MeshRouter implements AccountRouter {
   }
 
   orderIdOf(request: AccountRequest, subject: string): string | undefined {
-    return isPlacing(request) && !request.dryRun ? orderIdOf(request, subject) : undefined;
+    return isPlacing(request) && !request.dryRun ? orderIdOf(request, subject, this.parts.namespace()) : undefined;
   }
 
   report(accountId: AccountId): SessionReport | undefined {

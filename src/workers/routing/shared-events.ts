@@ -36,6 +36,16 @@ interface Heard {
   readonly event: OrderEvent;
 }
 
+/** Which brokerage account stands behind an account id, as all instances know it. */
+interface SharedTenancy {
+  readonly brokerAccountId: string;
+  readonly keysId: string;
+  /** Events of earlier epochs are of another brokerage account. */
+  readonly sinceEpoch: number;
+  /** Other keys are in use, and the broker has not named their account yet. */
+  readonly isHeldBack?: boolean;
+}
+
 export class SharedEvents {
   readonly #writer: RedisClient;
   readonly #reader: RedisClient;
@@ -80,14 +90,22 @@ export class SharedEvents {
     return { epoch: epoch ?? 0, seq: seq ?? 0 };
   }
 
-  /** What the stream still has of the account after a place, in order. @throws the client's error */
+  /**
+   * What the stream still has of the account after a place, in order; nothing of a brokerage account that had the account
+   * id before. @throws the client's error
+   */
   async after(accountId: AccountId, after: EventPosition): Promise<readonly OrderEvent[]> {
-    const entries = await this.#writer.xRange(this.#streamKey(this.#slotOf(accountId)), '-', '+');
+    const [tenancy, entries] = await Promise.all([
+      this.#tenancy(accountId),
+      this.#writer.xRange(this.#streamKey(this.#slotOf(accountId)), '-', '+'),
+    ]);
+    if (tenancy?.isHeldBack === true) return [];
     const seen = new Set<string>();
     const events: OrderEvent[] = [];
     for (const { message } of entries ?? []) {
       const event = heardOf(message)?.event;
       if (event?.accountId !== accountId || !isAfter(event, after)) continue;
+      if (event.epoch < (tenancy?.sinceEpoch ?? 0)) continue;
       const place = `${event.epoch}/${event.seq}`;
       if (!seen.has(place)) events.push(event);
       seen.add(place);
@@ -102,6 +120,40 @@ export class SharedEvents {
   async heldSince(accountId: AccountId): Promise<number | undefined> {
     const isFirst = await this.#writer.hSetNX(this.#heldKey(), accountId, String(this.clock.now()));
     return isFirst === 1 ? undefined : Number(await this.#writer.hGet(this.#heldKey(), accountId));
+  }
+
+  /**
+   * The account is opened by these keys: where others were in use before, nothing is handed out until the broker has named
+   * their account. @throws the client's error
+   */
+  async opens(accountId: AccountId, keysId: string): Promise<void> {
+    const kept = await this.#tenancy(accountId);
+    if (kept !== undefined && kept.keysId !== keysId) await this.#keep(accountId, { ...kept, isHeldBack: true });
+  }
+
+  /**
+   * The broker has named the account. Another one than before begins with this epoch: what is older is not its own.
+   * @throws the client's error
+   */
+  async named(
+    accountId: AccountId,
+    { brokerAccountId, keysId, epoch }: { brokerAccountId: string; keysId: string; epoch: number },
+  ): Promise<void> {
+    const kept = await this.#tenancy(accountId);
+    const isAnother = kept !== undefined && kept.brokerAccountId !== brokerAccountId;
+    const sinceEpoch = isAnother ? epoch : (kept?.sinceEpoch ?? 0);
+    const isKnown = kept?.keysId === keysId && !isAnother && kept.isHeldBack !== true;
+    if (isAnother) await this.#writer.hDel(this.#heldKey(), accountId);
+    if (!isKnown) await this.#keep(accountId, { brokerAccountId, keysId, sinceEpoch });
+  }
+
+  async #tenancy(accountId: AccountId): Promise<SharedTenancy | undefined> {
+    const text = await this.#writer.hGet(this.#tenanciesKey(), accountId);
+    return text === null ? undefined : (JSON.parse(text) as SharedTenancy);
+  }
+
+  async #keep(accountId: AccountId, tenancy: SharedTenancy): Promise<void> {
+    await this.#writer.hSet(this.#tenanciesKey(), accountId, JSON.stringify(tenancy));
   }
 
   async close(): Promise<void> {
@@ -182,6 +234,10 @@ export class SharedEvents {
 
   #heldKey(): string {
     return `{${this.options.keyPrefix}}:held-since`;
+  }
+
+  #tenanciesKey(): string {
+    return `{${this.options.keyPrefix}}:tenancies`;
   }
 
   #client(): RedisClient {

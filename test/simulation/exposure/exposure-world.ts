@@ -114,7 +114,6 @@ export class ExposureWorld {
           ...{ quarantineAfterMs: 20_000, onLate: 'keep', keepKeysDays: 9 },
         },
         risk: { defaults: this.program.rules, accounts: {} },
-        namespace: 'exposure',
         attemptDeadlineMs: 10_000,
       },
     );

@@ -182,3 +182,57 @@ test('a thousand accounts load', async () => {
 
   expect(config.tradingAccounts).toHaveLength(1000);
 });
+
+const account = (id: string, key: string, more = ''): string =>
+  `  - { account_id: "${id}", api_key: "${key}", secret_key: "s${more}", paper_trading: true }`;
+
+function withAccounts(...lines: readonly string[]): string {
+  const [before = ''] = aConfig({ accounts: 1 }).split('trading_accounts:');
+  return `${before}trading_accounts:\n${lines.join('\n')}\n`;
+}
+
+test('one key pair under two trading accounts is refused with both places', async () => {
+  const problems = await problemsOf(withAccounts(account('a', 'PK1'), account('b', 'PK1')));
+
+  expect(problems).toEqual([
+    {
+      path: 'trading_accounts[1].api_key',
+      reason: 'is the key of trading_accounts[0] too: two accounts may not share a key pair',
+    },
+  ]);
+});
+
+test('blanks around keys are refused', async () => {
+  const problems = await problemsOf(withAccounts(account('a', ' PK1'), account('b', 'PK2', ' ')));
+
+  expect(problems.map(({ path }) => path)).toEqual(['trading_accounts[0].api_key', 'trading_accounts[1].secret_key']);
+});
+
+test.each([
+  ['trading_paper', 'https://paper-api.alpaca.markets/v2', 'has a path'],
+  ['data', 'https://data.alpaca.markets/v1beta1', 'has a path'],
+  ['stream_data', 'wss://stream.data.alpaca.markets/v2/iex', 'has a path'],
+  ['stream_trading_live', 'wss://api.alpaca.markets/', 'must end with /stream'],
+  ['trading_live', 'http://api.alpaca.markets', 'must be https'],
+  ['stream_trading_live', 'ws://api.alpaca.markets/stream', 'must be https'],
+  ['trading_live', 'http://broker.example', 'must be https'],
+  ['trading_paper', 'http://paper-api.alpaca.markets', 'must be https'],
+  ['trading_paper', 'https://user:password@paper-api.alpaca.markets', 'may have no query'],
+])('alpaca.endpoints.%s %s is refused', async (name, url, reason) => {
+  const problems = await problemsOf(aConfig({ more: `alpaca: { endpoints: { ${name}: "${url}" } }` }));
+
+  expect(problems).toEqual([{ path: `alpaca.endpoints.${name}`, reason: expect.stringContaining(reason) }]);
+});
+
+test('the id key stands outside data_dir, and the key before needs one after it', async () => {
+  const problems = await problemsOf(
+    aConfig({ more: 'data_dir: ./data\norders: { previous_id_key_file: ./data/before.key }' }),
+  );
+
+  expect(problems).toEqual(
+    expect.arrayContaining([
+      { path: 'orders.previous_id_key_file', reason: 'must stand outside data_dir' },
+      expect.objectContaining({ path: 'orders.id_key_file' }),
+    ]),
+  );
+});

@@ -53,7 +53,16 @@ function aWorker(network: MemoryNetwork, slot: number, fakes: Fakes = {}) {
   const clock = new SystemClock();
   const reports = new SessionReports(mesh);
   const configured = (): ReadonlySet<typeof account> => new Set([account]);
-  const router = new MeshRouter({ mesh, local, ownership, reports, configured, clock, meter: silentMeter });
+  const router = new MeshRouter({
+    mesh,
+    local,
+    ownership,
+    reports,
+    configured,
+    namespace: () => 'test',
+    clock,
+    meter: silentMeter,
+  });
   return { router, local, ownership, reports };
 }
 
