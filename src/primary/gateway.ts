@@ -68,6 +68,8 @@ export class Gateway {
     readonly reloader: Reloader,
   ) {
     this.#latency = new LatencyWindow(parts.clock);
+    const isLeased = reloader.grants.config.cluster.redis?.mode === 'lease';
+    if (isLeased) this.#orderIdsRefusal = 'the id key of the other instances is not known yet';
     this.brokerAccounts = new BrokerAccounts({
       configured: () => reloader.grants.config.tradingAccounts.map(({ accountId }) => accountId),
       refuse: (accountId, sameAs) => this.#ownerOf(accountId)?.send({ kind: 'refuse-account', accountId, sameAs }),

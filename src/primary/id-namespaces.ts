@@ -35,7 +35,7 @@ export async function openNamespaces(config: GatewayConfig, now: number): Promis
   const file = join(dataDir, 'primary', 'order-ids.json');
   const remembered = read(file);
   const fingerprint = fingerprintOf(current);
-  const next = remembered === undefined ? { fingerprint } : follow(remembered, fingerprint, now);
+  const next = follow(remembered ?? unremembered(config, fingerprint), fingerprint, now);
   const { former, changedAt } = next;
   const until = (changedAt ?? -Infinity) + LOOKED_UP_MS;
   const isLookedUp = former !== undefined && until > now;
@@ -48,6 +48,11 @@ export async function openNamespaces(config: GatewayConfig, now: number): Promis
       if (next !== remembered) write(file, next);
     },
   };
+}
+
+/** Nothing is known here of the time before; other instances may have placed orders without a key file then. */
+function unremembered({ cluster }: GatewayConfig, fingerprint: string): Remembered {
+  return cluster.redis === undefined ? { fingerprint } : { fingerprint: fingerprintOf(OPEN_NAMESPACE) };
 }
 
 function follow(remembered: Remembered, fingerprint: string, now: number): Remembered {

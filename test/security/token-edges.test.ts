@@ -54,6 +54,8 @@ const ATTACKS: readonly (readonly [name: string, make: () => string])[] = [
   ['another typ', () => rs({ alg: 'RS256', typ: 'id_token+jwt' }, claims())],
   ['an unknown crit', () => rs({ ...HEADER, crit: ['x'], x: 1 }, claims())],
   ['a claim given twice', () => rs(HEADER, JSON.stringify(claims()).replace('{', '{"sub":"other",'))],
+  ['the subject of the gateway itself', () => rs(HEADER, claims({ sub: 'system' }))],
+  ['the subject of callers without one', () => rs(HEADER, claims({ sub: 'anonymous' }))],
   ['the star as a permission', () => rs(HEADER, claims({ permissions: ['*'] }))],
 ];
 
@@ -145,3 +147,19 @@ test('a token revoked by a reload, and one whose time is over, close their live 
   expect(isKept).toBe(true);
   expect(await overHttp(rs(HEADER, claims({ jti: 'to-be-revoked' })))).toBe(401);
 }, 30_000);
+
+test('a token without a subject reads, and does not trade', async () => {
+  const token = rs(HEADER, claims({ sub: undefined, permissions: ['read', 'trade'] }));
+  const path = `/accounts/${gateway.accountIds[0] ?? ''}/orders/stocks`;
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'market', time_in_force: 'day' };
+  const response = await fetch(`${gateway.url}/api/v1${path}`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(order),
+  });
+
+  expect(await overHttp(token)).toBe(200);
+  expect(response.status).toBe(403);
+  expect(await response.text()).toContain('names no subject');
+});

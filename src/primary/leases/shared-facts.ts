@@ -43,9 +43,11 @@ export class SharedFacts {
 
   /** Resolves when the facts have been asked for once, or could not be in time. */
   async start(): Promise<void> {
-    this.#client.connect().catch((cause: unknown) => this.log.warn({ cause: String(cause) }, 'facts are not shared'));
     const limit = new AbortController();
-    const asked = this.#ask().catch(() => undefined);
+    const asked = this.#client
+      .connect()
+      .then(() => this.#ask())
+      .catch((cause: unknown) => this.log.warn({ cause: String(cause) }, 'facts are not shared yet'));
     await Promise.race([asked, this.clock.sleep(ASKED_EVERY_MS, limit.signal)]);
     limit.abort();
     void this.#run();
