@@ -69,7 +69,7 @@ export async function warningsOf({ config, keyring }: Session): Promise<readonly
   if (config.orders.idKeyFile === undefined)
     warnings.push({
       path: 'orders.id_key_file',
-      reason: 'is not set: whoever knows a key can compute the client order id that is derived from it',
+      reason: 'is not set: every caller who knows a key can compute the client order id that is derived from it',
     });
   return warnings;
 }

@@ -10,7 +10,7 @@ export interface BrokerAccountsParts {
   readonly configured: () => readonly AccountId[];
   /** Stops the account at its owner, if it is here. */
   readonly refuse: (accountId: AccountId, sameAs: AccountId) => void;
-  /** Opens an account anew that was refused before. */
+  /** Opens an account again that was refused before. */
   readonly allow: (accountId: AccountId) => void;
 }
 
@@ -25,12 +25,12 @@ export class BrokerAccounts {
     this.#numbers.set(accountId, number);
     const sameAs = this.#refused.get(accountId);
     this.judge();
-    // Its owner may have opened it anew since it was refused.
+    // Its owner may have opened it again since it was refused.
     if (sameAs !== undefined && this.#refused.get(accountId) === sameAs) this.parts.refuse(accountId, sameAs);
   }
 
   /** As instances share it: the last name that any owner was given. */
-  heard(accountId: AccountId, number: string): void {
+  learned(accountId: AccountId, number: string): void {
     if (this.#numbers.get(accountId) === number) return;
     this.#numbers.set(accountId, number);
     this.judge();

@@ -74,8 +74,8 @@ export class Gateway {
       configured: () => reloader.grants.config.tradingAccounts.map(({ accountId }) => accountId),
       refuse: (accountId, sameAs) => this.#ownerOf(accountId)?.send({ kind: 'refuse-account', accountId, sameAs }),
       allow: (accountId) => {
-        reloader.openAnew(accountId).catch((cause: unknown) => {
-          parts.log.error({ accountId, cause }, 'an account that was refused could not be opened anew');
+        reloader.openAgain(accountId).catch((cause: unknown) => {
+          parts.log.error({ accountId, cause }, 'an account that was refused could not be opened again');
         });
       },
     });

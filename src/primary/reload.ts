@@ -77,7 +77,7 @@ export class Reloader {
   }
 
   /** Its owner lets go of the account and opens it again. @throws GatewayError when the new assignment cannot be written */
-  async openAnew(accountId: AccountId): Promise<void> {
+  async openAgain(accountId: AccountId): Promise<void> {
     const { supervisor } = this;
     await supervisor?.exclusively(async () => {
       const slot = this.parts.table.ownership().get(accountId);

@@ -272,7 +272,7 @@ async function openShared(
     grants: () => made(late.gateway).reloader.grants,
     setTradingState: (accountId, shared) => made(late.gateway).putInForce(accountId, shared),
     onNumbers: (numbers) => {
-      for (const [accountId, number] of numbers) made(late.gateway).brokerAccounts.heard(accountId, number);
+      for (const [accountId, number] of numbers) made(late.gateway).brokerAccounts.learned(accountId, number);
     },
     onOtherNamespace: (fingerprint) => made(late.gateway).otherNamespace(fingerprint),
   });

@@ -49,7 +49,7 @@ whenRedis(
     await eventually(async () => (await owned()) !== '', 'beta holds accounts');
 
     const refused = await (await callerOf(beta))('POST', `/accounts/${await owned()}/orders/stocks`, ORDER);
-    // A worker says what the primary told it with the last beat.
+    // A worker says what the primary sent it with the last beat.
     await eventually(async () => (await fetch(`${beta.url}/health/ready`)).status === 503, 'beta is not ready');
     const ready = await fetch(`${beta.adminUrl}/health/ready`);
     const [taken] = (await alpha.pool()).accounts;
@@ -91,6 +91,46 @@ whenRedis(
     expect(other.status).toBe(201);
     expect(other.json['id']).not.toBe(first.json['id']);
     expect((await beta.simulator.control.orders()).length).toBe(2);
+  },
+  120_000,
+);
+
+whenRedis(
+  'of two ids of one brokerage account at two instances the first of the configuration trades',
+  async () => {
+    instances = await startInstances(['alpha', 'beta'], { accounts: 6 });
+    const { gateways, simulator } = instances;
+    const [alpha, beta] = gateways;
+    if (alpha === undefined || beta === undefined) throw new TypeError('two instances were started');
+    const holds = async (of: typeof alpha): Promise<readonly string[]> =>
+      (await of.pool()).accounts.map(({ account_id: id }) => id).sort();
+    await eventually(async () => (await holds(alpha)).length + (await holds(beta)).length === 6, 'all are held');
+    // The one that stands first is at one instance, the other one at the other.
+    const [heldByAlpha, heldByBeta] = [await holds(alpha), await holds(beta)];
+    const isAlphaFirst = (heldByAlpha[0] ?? '') < (heldByBeta.at(-1) ?? '');
+    const [first, second] = isAlphaFirst
+      ? [heldByAlpha[0] ?? '', heldByBeta.at(-1) ?? '']
+      : [heldByBeta[0] ?? '', heldByAlpha.at(-1) ?? ''];
+    const keys = await simulator.control.issueKeys(first);
+    for (const gateway of gateways)
+      gateway.rewriteConfig((config) => {
+        const accounts = config['trading_accounts'] as { account_id: string }[];
+        const other = accounts.find(({ account_id: id }) => id === second);
+        Object.assign(other ?? {}, { api_key: keys.apiKey, secret_key: keys.secretKey });
+      });
+
+    const owner = isAlphaFirst ? beta : alpha;
+    await eventually(async () => {
+      const { accounts } = await owner.pool();
+      return accounts.some(({ account_id: id, state }) => id === second && state === 'failed');
+    }, 'the second is refused by its owner');
+    const call = await callerOf(owner);
+    const refused = await call('POST', `/accounts/${second}/orders/stocks`, ORDER);
+    const placed = await call('POST', `/accounts/${first}/orders/stocks`, ORDER);
+
+    expect([refused.status, refused.json['code']]).toEqual([503, 'order-not-sent']);
+    expect(String(refused.json['detail'])).toContain(first);
+    expect(placed.status).toBe(201);
   },
   120_000,
 );

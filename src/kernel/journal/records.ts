@@ -63,7 +63,7 @@ export interface StoredTradingState {
 export interface Tenancy {
   /** The broker's own id of the account; absent until the broker has named it. */
   readonly brokerAccountId?: string;
-  /** Names the key pair that it was reached by, without telling it. */
+  /** Names the key pair that it was reached by, by a hash. */
   readonly keysId: string;
   /** Wall milliseconds: records of the audit trail before are of another brokerage account. */
   readonly since: number;

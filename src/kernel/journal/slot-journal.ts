@@ -52,7 +52,7 @@ export class SlotJournal {
    * state stays: who halted the account id did not lift it.
    * @throws GatewayError JOURNAL_LOCKED when a newer owner has written: this one is stale
    */
-  async adoptAnew(accountId: AccountId, epoch: number, tenancy: Tenancy): Promise<AccountJournal> {
+  async adoptFresh(accountId: AccountId, epoch: number, tenancy: Tenancy): Promise<AccountJournal> {
     const newest = this.#newestHome(accountId);
     if (newest !== undefined && newest.epoch > epoch) {
       throw new GatewayError('JOURNAL_LOCKED', { accountId, epoch, newestEpoch: newest.epoch });

@@ -15,7 +15,7 @@ export async function namespaceOf(idKeyFile: string | undefined): Promise<string
   return createHmac('sha256', key.bytes).update('opitios client order ids').digest('hex');
 }
 
-/** Names a namespace without telling it. */
+/** Names a namespace by a hash. */
 export function fingerprintOf(namespace: string): string {
   return createHash('sha256').update(`opitios namespace ${namespace}`).digest('hex').slice(0, 16);
 }

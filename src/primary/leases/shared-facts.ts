@@ -27,7 +27,7 @@ const NAMESPACE_KEPT_MS = 30_000;
 export class SharedFacts {
   readonly #client: RedisClient;
   readonly #stop = new AbortController();
-  readonly #told = new Map<AccountId, string>();
+  readonly #named = new Map<AccountId, string>();
 
   constructor(
     private readonly options: SharedFactsOptions,
@@ -55,7 +55,7 @@ export class SharedFacts {
 
   /** The broker has named the account behind an account id of this instance. */
   named(accountId: AccountId, number: string): void {
-    this.#told.set(accountId, number);
+    this.#named.set(accountId, number);
     void this.#ask().catch(() => undefined);
   }
 
@@ -79,10 +79,10 @@ export class SharedFacts {
     if (inUse === own) await this.#client.pExpire(key, NAMESPACE_KEPT_MS);
     this.options.onOtherNamespace(inUse === null || inUse === own ? undefined : inUse);
     const numbersKey = `{${this.options.keyPrefix}}:broker-accounts`;
-    const told = Object.fromEntries(this.#told);
-    if (this.#told.size > 0) await this.#client.hSet(numbersKey, told);
-    for (const [accountId, number] of Object.entries(told))
-      if (this.#told.get(accountId as AccountId) === number) this.#told.delete(accountId as AccountId);
+    const named = Object.fromEntries(this.#named);
+    if (this.#named.size > 0) await this.#client.hSet(numbersKey, named);
+    for (const [accountId, number] of Object.entries(named))
+      if (this.#named.get(accountId as AccountId) === number) this.#named.delete(accountId as AccountId);
     const numbers = await this.#client.hGetAll(numbersKey);
     this.options.onNumbers(new Map(Object.entries(numbers) as [AccountId, string][]));
   }

@@ -76,7 +76,7 @@ export interface BrokerAccount {
 export interface AccountSession {
   readonly accountId: AccountId;
   readonly epoch: number;
-  /** Names the key pair in use, without telling it. */
+  /** Names the key pair in use, by a hash. */
   readonly keysId: string;
   /** Whose keys they are; undefined until the broker has named it. */
   brokerAccount(): BrokerAccount | undefined;

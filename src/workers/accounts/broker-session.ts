@@ -129,7 +129,7 @@ export class BrokerSession implements AccountSession {
     if (verdict !== 'same account' || this.#stop.signal.aborted) return verdict;
     await Promise.all([this.#calls.useWire(wire), this.#stream.succeed(keys)]);
     this.#keys = keys;
-    if (this.#brokerAccount !== undefined) this.#tellAccount(this.#brokerAccount);
+    if (this.#brokerAccount !== undefined) this.#publishAccount(this.#brokerAccount);
     return verdict;
   }
 
@@ -169,7 +169,7 @@ export class BrokerSession implements AccountSession {
     return this.#state;
   }
 
-  /** For ever: nothing is asked or heard of the broker any more, and reads are refused with this reason. */
+  /** Until it is closed: the broker is asked nothing any more, and reads are refused with this reason. */
   async fail(code: string, detail: string): Promise<void> {
     this.#failure = detail;
     this.#stop.abort();
@@ -229,10 +229,10 @@ export class BrokerSession implements AccountSession {
     const account = { id: textOf(value, 'id'), number: textOf(value, 'account_number') };
     if (account.id === '' || account.id === this.#brokerAccount?.id) return;
     this.#brokerAccount = account;
-    this.#tellAccount(account);
+    this.#publishAccount(account);
   }
 
-  #tellAccount(account: BrokerAccount): void {
+  #publishAccount(account: BrokerAccount): void {
     for (const listen of this.#accountListeners) this.#tell(() => listen(account));
   }
 
@@ -372,7 +372,7 @@ export class BrokerSession implements AccountSession {
   }
 }
 
-/** A key id belongs to one brokerage account for ever: a new secret of it changes nothing. */
+/** A key id belongs to one brokerage account: a new secret of it changes nothing. */
 function keysIdOf({ keyId }: KeyPair): string {
   return createHash('sha256').update(`opitios key ${keyId}`).digest('hex').slice(0, 32);
 }

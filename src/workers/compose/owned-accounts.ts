@@ -232,20 +232,20 @@ export class OwnedAccounts {
     );
     if (this.#sessions.get(accountId) !== session || trading.desk.tenancyOf(session) !== 'another') return;
     if (!trading.desk.has(accountId)) return;
-    log.error({ accountId }, 'the keys of the account reach another brokerage account than before: it begins anew');
-    void this.#beginAnew(grant);
+    log.error({ accountId }, 'the keys of the account reach another brokerage account than before: nothing of it is inherited');
+    void this.#beginAgain(grant);
   }
 
   /** Best effort: an instance that does not know of it shows what it showed before. */
-  #share(accountId: AccountId, tell: (shared: SharedEvents) => Promise<void>): void {
+  #share(accountId: AccountId, publish: (shared: SharedEvents) => Promise<void>): void {
     const { shared, log } = this.parts;
     if (shared === undefined) return;
-    tell(shared).catch((cause: unknown) => {
+    publish(shared).catch((cause: unknown) => {
       log.warn({ accountId, cause: String(cause) }, 'the name of the brokerage account is not shared');
     });
   }
 
-  async #beginAnew(grant: AccountGrant): Promise<void> {
+  async #beginAgain(grant: AccountGrant): Promise<void> {
     await this.#closeOne(grant.accountId, 0);
     const session = this.#sessionFor(grant);
     if (session !== undefined) await this.#openWhenNamed(grant, session);

@@ -37,7 +37,7 @@ export async function adoptFor(
     return adopted;
   }
   await auditLeft(accountId, journal.openIds(accountId), audit);
-  return journal.adoptAnew(accountId, epoch, { keysId, since: now() + 1, ...nameOf(session) });
+  return journal.adoptFresh(accountId, epoch, { keysId, since: now() + 1, ...nameOf(session) });
 }
 
 /** What the broker names, once it does, and the keys in use. */
