@@ -232,7 +232,10 @@ export class OwnedAccounts {
     );
     if (this.#sessions.get(accountId) !== session || trading.desk.tenancyOf(session) !== 'another') return;
     if (!trading.desk.has(accountId)) return;
-    log.error({ accountId }, 'the keys of the account reach another brokerage account than before: nothing of it is inherited');
+    log.error(
+      { accountId },
+      'the keys of the account reach another brokerage account than before: nothing of it is inherited',
+    );
     void this.#beginAgain(grant);
   }
 
