@@ -27,6 +27,7 @@ export interface CancelPorts {
 export async function cancelOrder(orderId: string, ports: CancelPorts): Promise<AccountAnswer> {
   const reply = await sendCancel(`/v2/orders/${encodeURIComponent(orderId)}`, ports);
   if (reply.kind === 'not-sent') return notSent(reply.reason, reply.detail);
+  if (isThrottled(reply)) return throttled(reply);
   if (reply.kind === 'answered' && reply.status < 300) return done(reply.upstreamMs);
   if (reply.kind === 'answered' && speaksOfKeys(reply.status, readJson(reply.body))) return keysRefused();
   const order = await readBack(orderId, ports);
@@ -41,6 +42,7 @@ export async function cancelOrder(orderId: string, ports: CancelPorts): Promise<
 export async function cancelAllOrders(ports: CancelPorts): Promise<AccountAnswer> {
   const reply = await sendCancel('/v2/orders', ports);
   if (reply.kind === 'not-sent') return notSent(reply.reason, reply.detail);
+  if (isThrottled(reply)) return throttled(reply);
   const { accountId } = ports.session;
   if (reply.kind === 'answered' && reply.status < 300) {
     const headers = { 'content-type': 'application/json; charset=utf-8' };
@@ -65,8 +67,8 @@ async function sendCancel(path: string, ports: CancelPorts): Promise<BrokerReply
       deadlineMs: Math.max(1, left),
       ...(traceparent === undefined ? {} : { traceparent }),
     });
-    // `not-sent` is true of the whole only while no earlier attempt may have reached the broker.
-    if (reply.kind !== 'not-sent') reached = reply;
+    // `not-sent` and 429 are true of the whole only while no earlier attempt may have been carried out.
+    if (reply.kind !== 'not-sent' && !(isThrottled(reply) && reached !== undefined)) reached = reply;
     const settled = reply.kind === 'answered' && (reply.status < 300 || isVerdict(reply.status));
     if (settled || attempt === ATTEMPTS || clock.monotonicMs() + RETRY_MS >= endsAt) return reached ?? reply;
     await clock.sleep(RETRY_MS * attempt);
@@ -82,6 +84,17 @@ async function readBack(orderId: string, { session, learned }: CancelPorts): Pro
   return order;
 }
 
+type Answered = Extract<BrokerReply, { kind: 'answered' }>;
+
+/** Stopped at the broker's edge: not executed (docs/order-protocol.md R8). */
+function isThrottled(reply: BrokerReply): reply is Answered & { readonly status: 429 } {
+  return reply.kind === 'answered' && reply.status === 429;
+}
+
+function throttled({ retryAfterS }: Answered): AccountAnswer {
+  return notSent('throttled', 'The broker took no more requests of this account.', retryAfterS);
+}
+
 function isVerdict(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
 }
@@ -90,7 +103,7 @@ function done(upstreamMs: number): AccountAnswer {
   return { kind: 'answer', status: 204, headers: {}, body: new Uint8Array(), upstreamMs };
 }
 
-function refused(reply: Extract<BrokerReply, { kind: 'answered' }>, orderId: string | undefined): AccountAnswer {
+function refused(reply: Answered, orderId: string | undefined): AccountAnswer {
   const said = readJson(reply.body);
   const alpaca = { status: reply.status, ...(isRecord(said) ? said : {}) };
   const detail =

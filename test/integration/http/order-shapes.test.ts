@@ -36,6 +36,8 @@ test.each([
   ['more than nine decimals', 'stocks', { ...STOCK, qty: '0.1234567891' }, 'qty'],
   ['more than nine decimals as a number', 'stocks', { ...STOCK, qty: 0.1234567891 }, 'qty'],
   ['a month 13', 'options', { ...STOCK, symbol: 'AAPL271317C00100000' }, 'symbol'],
+  ['a month 13 on the route of stocks', 'stocks', { ...STOCK, symbol: 'AAPL271317C00100000' }, 'symbol'],
+  ['a month 13 in lower case', 'stocks', { ...STOCK, symbol: 'aapl271317c00100000' }, 'symbol'],
   ['a day 32', 'options', { ...STOCK, symbol: 'AAPL271232C00100000' }, 'symbol'],
 ])('%s is refused by field', async (_, assetClass, body, field) => {
   expect(await refusedFields(assetClass, body)).toEqual([field]);

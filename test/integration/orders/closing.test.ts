@@ -153,6 +153,33 @@ test('closing all answers an item a position; with cancel_orders what orders hel
   expect(bodyOf(free)).toContainEqual(expect.objectContaining({ symbol: 'MSFT', status: 201 }));
 }, 20_000);
 
+test('closing all with cancel_orders names what a cancel that does not end still holds', async () => {
+  simulator.control.behave({ fills: 'manual' });
+  await holding({ MSFT: '10', AAPL: '3' });
+  const { accountId, desk } = gateway;
+  const exit = { symbol: 'MSFT', qty: '10', side: 'sell', type: 'limit', limit_price: '9000', time_in_force: 'gtc' };
+  await desk.execute({ kind: 'submit-order', accountId, assetClass: 'stocks', order: exit, dryRun: false }, aContext());
+  // The broker takes the cancel and does not carry it out.
+  simulator.control.switchOn({
+    fault: { kind: 'status', status: 207, when: 'before', body: '[]', contentType: 'application/json' },
+    method: 'DELETE',
+    path: '/v2/orders*',
+  });
+
+  const answer = await desk.execute(
+    { kind: 'close-all-positions', accountId, cancelOrders: true, dryRun: false },
+    aContext(),
+  );
+
+  expect(statusOf(answer)).toBe(207);
+  expect(bodyOf(answer)).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ symbol: 'MSFT', status: 403, body: expect.objectContaining({ available: '0' }) }),
+      expect.objectContaining({ symbol: 'AAPL', status: 201 }),
+    ]),
+  );
+}, 30_000);
+
 test('the broker refuses our keys for a while: 503, nothing final, and the same key works afterwards', async () => {
   await holding({});
   const { accountId, desk } = gateway;

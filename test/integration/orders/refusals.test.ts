@@ -193,3 +193,60 @@ test.each([
   expect(wentOut || secondsOf(refused) - secondsOf(next) <= 1).toBe(true);
   expect(secondsOf(next) - secondsOf(refused)).toBeLessThanOrEqual(1);
 });
+
+test('a cancel that the broker answers with 429 alone was not carried out: 503 order-not-sent, and the order works', async () => {
+  await open();
+  const { id } = bodyOf(await submit('k1'));
+  const { accountId, desk } = gateway;
+  const fault = { kind: 'status', status: 429, message: 'too many requests', headers: { 'retry-after': '1' } } as const;
+  const throttle = simulator.control.switchOn({ fault, method: 'DELETE', path: '/v2/orders*' });
+  const cancel = { kind: 'cancel-order', accountId, orderId: id, dryRun: false } as const;
+
+  const refused = await desk.execute(cancel, aContext());
+  for (const switchId of throttle) simulator.control.switchOff(switchId);
+  await eventuallyTrue(async () => statusOf(await desk.execute(cancel, aContext())) === 204, 'the cancel is taken');
+
+  expect(refused).toMatchObject({ problem: { code: 'order-not-sent', members: { reason: 'throttled' } } });
+  expect(simulator.control.order(id).status).toBe('canceled');
+}, 60_000);
+
+test('a cancel whose answer is lost before a 429 is not called not sent', async () => {
+  await open();
+  const { id } = bodyOf(await submit('k1'));
+  const { accountId, desk } = gateway;
+  const path = { method: 'DELETE', path: '/v2/orders/*' };
+  simulator.control.switchOn({ fault: { kind: 'answer-lost', how: '504', when: 'before' }, ...path, count: 1 });
+  simulator.control.switchOn({
+    fault: { kind: 'status', status: 429, headers: { 'retry-after': '0' } },
+    ...path,
+    skip: 1,
+  });
+
+  const answer = await desk.execute({ kind: 'cancel-order', accountId, orderId: id, dryRun: false }, aContext());
+
+  expect(statusOf(answer)).toBe(202);
+}, 60_000);
+
+test('a replacement that turns up after its 422 was passed on is published', async () => {
+  await open();
+  const { id } = bodyOf(await submit('k1'));
+  const events: { readonly event: string; readonly data: string }[] = [];
+  gateway.desk.onOrderEvent((event) => events.push(event));
+  const refusal = { status: 422, code: 40010001, message: 'order is not in a replaceable state' };
+  simulator.control.switchOn({
+    fault: { kind: 'status', ...refusal },
+    method: 'PATCH',
+    path: '/v2/orders/*',
+    count: 1,
+  });
+
+  const refused = await replace({ orderId: id }, { limit_price: '2' });
+  const caller = new Caller(simulator.endpoints.trading, simulator.accounts[0]!);
+  const late = (await caller.call('PATCH', `/v2/orders/${id}`, { limit_price: '2' })).body as { readonly id: string };
+
+  await eventually('the replacement is published', () =>
+    events.some(({ event, data }) => event === 'new' && data.includes(late.id)),
+  );
+  expect(refused).toMatchObject({ problem: { code: 'venue-rejected', status: 422 } });
+  expect(events.some(({ event, data }) => event === 'replaced' && data.includes(id))).toBe(true);
+});

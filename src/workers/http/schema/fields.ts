@@ -7,8 +7,12 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 const STOCK_SYMBOL = /^[A-Z][A-Z0-9]{0,11}(?:[./][A-Z0-9]{1,11})?$/;
 /** OCC without padding (docs/broker-wire.md#symbols). */
 const OPTION_SYMBOL = /^[A-Z][A-Z0-9.]{0,5}\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[CP]\d{8}$/;
-/** A symbol, a pair or an asset id: what the broker takes where it says `symbol_or_asset_id`. */
-const TRADED_SYMBOL = /^[A-Z0-9][\w./-]{0,39}$/i;
+/**
+ * A symbol, a pair or an asset id: what the broker takes where it says `symbol_or_asset_id`. What looks like a contract has
+ * a date: a month 13 names nothing.
+ */
+const TRADED_SYMBOL =
+  /^(?![A-Z][A-Z0-9.]{0,5}\d{2}(?!(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))\d{4}[CP]\d{8}$)[A-Z0-9][\w./-]{0,39}$/i;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 const PRINTABLE = /^[\x20-\x7e]+$/;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
