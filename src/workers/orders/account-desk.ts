@@ -2,6 +2,7 @@
  * The desk of one account: admits intents, makes them durable, sends each once and answers with what is proven. Holds
  * the account's open intents and hears its trade updates; cancels and closings are in cancel-desk.ts.
  */
+import { setMaxListeners } from 'node:events';
 import type { AccountAnswer, CallContext, TradingState } from '../../kernel/domain/account-request.js';
 import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
@@ -88,6 +89,8 @@ export class AccountDesk {
     const { accountId } = session;
     this.#recent = new RecentOrders(ports.clock, () => rulesOf(options().risk, accountId).duplicateWindowMs ?? 0);
     this.closings = new Closings(ports.clock);
+    // Every order that waits for anything listens for the end of the desk.
+    setMaxListeners(0, this.#stopped.signal);
     this.#answered = new AnsweredFills(ports.clock, (name) => shared.instruments.known(name));
   }
 

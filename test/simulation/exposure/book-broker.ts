@@ -68,6 +68,13 @@ export const INSTRUMENTS: readonly Named[] = [
 
 export const TERMINAL: ReadonlySet<string> = new Set(['filled', 'canceled', 'expired', 'replaced', 'rejected']);
 
+const OUTSIDE = 'outside-';
+
+/** Not sent by the gateway: no rule of its own counts for it. */
+export function isFromOutside({ clientOrderId }: Pick<Row, 'clientOrderId'>): boolean {
+  return clientOrderId.startsWith(OUTSIDE);
+}
+
 export class BookBroker {
   readonly rows: Row[] = [];
   readonly positions = new Map<string, number>();
@@ -81,6 +88,8 @@ export class BookBroker {
   #ids = 0;
   #executions = 0;
   keysWorkAgainAt = 0;
+  /** Client order ids that were refused for what the order is. */
+  readonly refused = new Set<string>();
 
   constructor(
     private readonly time: VirtualTime,
@@ -121,10 +130,17 @@ export class BookBroker {
   #handle({ method, path, body }: BrokerCall): BrokerReply {
     if (this.random.chance(this.faults.keysRefused))
       this.keysWorkAgainAt = this.time.now + this.random.between(50, 3_000);
-    if (this.time.now < this.keysWorkAgainAt) return answered(401, { message: 'unauthorized.' });
+    if (this.time.now < this.keysWorkAgainAt)
+      return this.random.chance(0.5)
+        ? answered(401, { message: 'unauthorized.' })
+        : answered(403, { message: 'forbidden.' });
     const [where = '', query = ''] = path.split('?');
     const parsed = JSON.parse(body ?? '{}') as Record<string, unknown>;
-    if (method === 'POST') return this.#submit(parsed);
+    if (method === 'POST') {
+      const reply = this.#submit(parsed);
+      if (reply.kind === 'answered' && reply.status >= 400) this.refused.add(String(parsed['client_order_id']));
+      return reply;
+    }
     const orderId = /^\/v2\/orders\/(.+)$/.exec(where)?.[1];
     if (method === 'PATCH' && orderId !== undefined) return this.#replace(decodeURIComponent(orderId), parsed);
     if (method === 'DELETE') return this.#cancel(orderId === undefined ? undefined : decodeURIComponent(orderId));
@@ -170,7 +186,7 @@ export class BookBroker {
       orderClass: textOf(body['order_class']),
       ...{ arrivedAt: this.time.now, status: 'accepted', filled: 0, replacedBy: undefined, sibling: undefined },
     };
-    this.onArrival(row);
+    if (!isFromOutside(row)) this.onArrival(row);
     this.rows.push(row);
     return row;
   }
@@ -261,6 +277,13 @@ export class BookBroker {
     const extra = { execution_id: `x${this.#executions}`, qty: String(size), price: '1', position_qty: String(after) };
     this.#publish(row.status === 'filled' ? 'fill' : 'partial_fill', row, extra);
     if (row.status === 'filled' && row.sibling !== undefined) this.#enter(row.sibling, 'canceled');
+  }
+
+  /** By another program with the same keys. It rests far below the market. */
+  enterOutside(symbol: string): void {
+    const clientOrderId = `${OUTSIDE}${this.rows.length}`;
+    const body = { type: 'limit', limit_price: '1' };
+    this.#enter(this.#row(body, { symbol, clientOrderId, side: 'buy', qty: 1, intent: undefined }), 'new');
   }
 
   /** A split: no event is published. */

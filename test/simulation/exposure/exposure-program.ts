@@ -10,6 +10,7 @@ export type Act =
       readonly name: string;
       readonly percentage: string | undefined;
       readonly qty: string | undefined;
+      readonly key: string | undefined;
     }
   | { readonly kind: 'close-all'; readonly cancelOrders: boolean }
   | { readonly kind: 'cancel' | 'repeat'; readonly of: number }
@@ -18,9 +19,12 @@ export type Act =
       readonly of: number;
       readonly qty: string | undefined;
       readonly limitPrice: string | undefined;
+      /** Sent under the client order id of an order that another program made, and with its limit. */
+      readonly idOf: number | undefined;
     }
   | { readonly kind: 'outside-fill' | 'outside-cancel' | 'outside-expire'; readonly pick: number }
   | { readonly kind: 'outside-buy'; readonly symbol: string; readonly qty: number }
+  | { readonly kind: 'outside-order'; readonly symbol: string }
   | { readonly kind: 'split'; readonly symbol: string }
   | { readonly kind: 'takeover' }
   | { readonly kind: 'reducing' | 'active' };
@@ -35,6 +39,8 @@ export interface ExposureProgram {
   readonly rules: RiskRules;
   readonly faults: BookFaults;
   readonly held: Readonly<Record<string, number>>;
+  /** The namespace of derived ids has changed: keys are looked up under the one before. */
+  readonly looksUpFormer: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -71,15 +77,24 @@ export function exposureProgram(seed: number): ExposureProgram {
   const held = Object.fromEntries(
     INSTRUMENTS.filter(() => random.chance(0.8)).map(({ symbol }) => [symbol, 1 + Math.floor(random.between(0, 12))]),
   );
+  const looksUpFormer = random.chance(0.4);
   const places = { count: 0 };
   const steps: Step[] = [];
   // Bursts: several requests within a few milliseconds find what one after the other does not.
   let atMs = 200;
   for (let n = 0; n < STEPS; n += 1) {
     atMs += random.chance(0.5) ? random.between(0, 30) : random.between(0, (2 * LENGTH_MS) / STEPS);
-    steps.push({ atMs, act: anAct(random, seed, places) });
+    const act = anAct(random, seed, places);
+    steps.push({ atMs, act });
+    // What a close was computed from may be sold while its key is looked up.
+    if (!looksUpFormer || act.kind !== 'close' || act.key === undefined || random.chance(0.5)) continue;
+    places.count += 1;
+    const qty = String(1 + Math.floor(random.between(0, 10)));
+    const order = { symbol: act.name, side: 'sell', qty, time_in_force: 'day', type: 'market' };
+    steps.push({ atMs: atMs + random.between(1, 150), act: { kind: 'submit', order, key: undefined } });
   }
-  return { seed, rules, faults, held, steps };
+  steps.sort((a, b) => a.atMs - b.atMs);
+  return { seed, rules, faults, held, looksUpFormer, steps };
 }
 
 function anAct(random: SeededRandom, seed: number, places: { count: number }): Act {
@@ -105,12 +120,14 @@ function anAct(random: SeededRandom, seed: number, places: { count: number }): A
       of,
       qty,
       limitPrice: isQty ? undefined : String(100 + Math.floor(random.between(0, 200))),
+      idOf: random.chance(0.4) ? Math.floor(random.between(0, 100)) : undefined,
     };
   }
   const pick = Math.floor(random.between(0, 100));
   if (choice < 0.87) return { kind: 'outside-fill', pick };
   if (choice < 0.9) return { kind: random.chance(0.5) ? 'outside-cancel' : 'outside-expire', pick };
   if (choice < 0.93) return { kind: 'outside-buy', symbol: random.pick(INSTRUMENTS).symbol, qty: 1 + (pick % 5) };
+  if (choice < 0.94) return { kind: 'outside-order', symbol: random.pick(INSTRUMENTS).symbol };
   if (choice < 0.95) return { kind: 'split', symbol: random.pick(['AAPL', 'MSFT']) };
   if (choice < 0.98) return { kind: 'takeover' };
   return { kind: random.chance(0.4) ? 'reducing' : 'active' };
@@ -148,8 +165,9 @@ function anOrder(random: SeededRandom): Readonly<Record<string, unknown>> {
 function aClose(random: SeededRandom): Act {
   const name = aName(random);
   const choice = random.next();
-  if (choice < 0.5) return { kind: 'close', name, percentage: undefined, qty: undefined };
-  if (choice < 0.8)
-    return { kind: 'close', name, percentage: String(1 + Math.floor(random.between(0, 100))), qty: undefined };
-  return { kind: 'close', name, percentage: undefined, qty: String(1 + Math.floor(random.between(0, 8))) };
+  const key = random.chance(0.5) ? `close-${String(random.next())}` : undefined;
+  const whole = { kind: 'close', name, percentage: undefined, qty: undefined, key } as const;
+  if (choice < 0.5) return whole;
+  if (choice < 0.8) return { ...whole, percentage: String(1 + Math.floor(random.between(0, 100))) };
+  return { ...whole, qty: String(1 + Math.floor(random.between(0, 8))) };
 }

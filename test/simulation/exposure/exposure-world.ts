@@ -13,7 +13,7 @@ import { JournaledOrderDesk } from '../../../src/workers/orders/journaled-order-
 import { SeededRandom } from '../seeded-random.js';
 import { Platter, VirtualAudit, VirtualStore, type Process } from '../virtual-disk.js';
 import { ProcessClock, settle, VirtualTime } from '../virtual-time.js';
-import { BookBroker, byName, INSTRUMENTS, round, TERMINAL, type Row } from './book-broker.js';
+import { BookBroker, byName, INSTRUMENTS, isFromOutside, round, TERMINAL, type Row } from './book-broker.js';
 import { BookSession } from './book-session.js';
 import type { Act, ExposureProgram } from './exposure-program.js';
 
@@ -112,7 +112,11 @@ export class ExposureWorld {
         orders: {
           ...{ requireIdempotencyKey: false, ambiguous: 'reconcile_only', answerDeadlineMs: 2_000 },
           ...{ quarantineAfterMs: 20_000, onLate: 'keep', keepKeysDays: 9 },
+          ...(this.program.looksUpFormer && {
+            idNamespaces: { current: 'now', former: { namespace: 'before', until: Infinity } },
+          }),
         },
+        marksEpoch: true,
         risk: { defaults: this.program.rules, accounts: {} },
         attemptDeadlineMs: 10_000,
       },
@@ -196,11 +200,15 @@ export class ExposureWorld {
     );
   }
 
-  #close({ name, percentage, qty }: Extract<Act, { kind: 'close' }>): void {
+  #close({ name, percentage, qty, key }: Extract<Act, { kind: 'close' }>): void {
     const symbol = byName(name)?.symbol ?? name;
     const share = percentage === undefined ? (qty === undefined ? 1 : undefined) : Number(percentage) / 100;
     this.#closes.push({ symbol, share, qty: qty === undefined ? undefined : Number(qty), at: this.#time.now });
-    const part = { ...(percentage !== undefined && { percentage }), ...(qty !== undefined && { qty }) };
+    const part = {
+      ...(percentage !== undefined && { percentage }),
+      ...(qty !== undefined && { qty }),
+      ...(key !== undefined && { idempotencyKey: key }),
+    };
     this.#execute({ kind: 'close-position', accountId: ACCOUNT, symbol: name, dryRun: false, ...part }, (answer) =>
       this.#closeAnswers.push(answer),
     );
@@ -215,10 +223,16 @@ export class ExposureWorld {
     );
   }
 
-  #replace({ of, qty, limitPrice }: Extract<Act, { kind: 'replace' }>): void {
-    const row = this.#broker.rows.find(({ clientOrderId }) => clientOrderId === this.#placed[of]?.ownId);
+  #replace({ of, qty, limitPrice, idOf }: Extract<Act, { kind: 'replace' }>): void {
+    const rowOf = (index: number): Row | undefined =>
+      this.#broker.rows.find(({ clientOrderId }) => clientOrderId === this.#placed[index]?.ownId);
+    const row = rowOf(of);
     if (row === undefined) return;
-    const changes = { ...(qty !== undefined && { qty }), ...(limitPrice !== undefined && { limit_price: limitPrice }) };
+    const outside = this.#broker.rows.filter(isFromOutside);
+    const other = idOf === undefined ? undefined : outside[idOf % Math.max(1, outside.length)];
+    const own = { ...(qty !== undefined && { qty }), ...(limitPrice !== undefined && { limit_price: limitPrice }) };
+    const changes =
+      other?.limitPrice === undefined ? own : { limit_price: other.limitPrice, client_order_id: other.clientOrderId };
     this.#execute({ kind: 'replace-order', accountId: ACCOUNT, orderId: row.id, changes, dryRun: false }, (answer) =>
       this.#replaceAnswers.push({ target: row.id, answer }),
     );
@@ -248,6 +262,10 @@ export class ExposureWorld {
     if (act.kind === 'split') {
       this.#broker.multiplyPosition(act.symbol, 2);
       this.#notePeak();
+      return;
+    }
+    if (act.kind === 'outside-order') {
+      this.#broker.enterOutside(act.symbol);
       return;
     }
     if (act.kind === 'outside-buy') {
@@ -293,7 +311,7 @@ export class ExposureWorld {
         this.#wrong.push(`no_short: ${name} with ${held} held and ${reserved} reserved`);
     }
     // Closes are not refused by limits, and may have come between the decision and the arrival.
-    const limited = working.filter((one) => !this.#isClose(one)).length;
+    const limited = working.filter((one) => !this.#isClose(one) && !isFromOutside(one)).length;
     if (rules.maxOpenOrders !== undefined && row.replaces === undefined && limited >= rules.maxOpenOrders)
       this.#wrong.push(`max_open_orders: ${name} beside ${limited}`);
     const { bid = 0, ask = 0, multiplier = 1 } = byName(row.symbol) ?? {};
@@ -321,7 +339,7 @@ export class ExposureWorld {
     // A request may be on its way for a while: what counts is when it was made, which the oracle sees only at arrival.
     const since = row.arrivedAt - 60_000 + 5_000;
     const sent = this.#broker.rows.filter(
-      (one) => one.arrivedAt > since && !one.clientOrderId.startsWith('child-'),
+      (one) => one.arrivedAt > since && !one.clientOrderId.startsWith('child-') && !isFromOutside(one),
     ).length;
     if (sent >= maxOrdersPerMinute + this.#closeCount(since))
       this.#wrong.push(`max_orders_per_minute: ${name} after ${sent}`);
@@ -397,6 +415,8 @@ export class ExposureWorld {
       return;
     }
     const { code } = answer.problem;
+    if (code === 'venue-rejected' && !this.#broker.refused.has(ownId))
+      this.#wrong.push(`${ownId} was answered venue-rejected, and the broker never refused it`);
     const isFinal = ['venue-rejected', 'risk-denied', 'trading-halted', 'validation-failed'].includes(code);
     // The same key or id may be used again after a refusal of ours.
     const isOnly = this.#placed.find((one) => one.ownId === ownId)?.asked === 1;
