@@ -101,7 +101,13 @@ async function closeInstrument(
   if (working !== undefined) return working;
   const read = await settledPosition(desk, instrument);
   if (read.kind === 'refused') return read.answer;
-  const compute = (): ComputedOrder => orderFor(desk, { instrument, part, position: read.value });
+  const lastFill = desk.closings.recentFill(instrument.key);
+  const compute = (): ComputedOrder => {
+    const fill = desk.closings.recentFill(instrument.key);
+    return fill === undefined || fill.at === lastFill?.at
+      ? orderFor(desk, { instrument, part, position: read.value })
+      : moved();
+  };
   const computed = compute();
   if (computed.kind === 'refused') return computed.answer;
   return desk.place({ ...plan, body: computed.body }, context, { compute });
@@ -231,6 +237,11 @@ function inProgress(desk: AccountDesk, members: Readonly<Record<string, unknown>
 function takenOver(lockDelayMs: number): AccountAnswer {
   const detail = 'The account has just been taken over: an order of its last owner may still arrive.';
   return problemAnswer('outcome-unknown-open', detail, { retryAfterS: Math.ceil(lockDelayMs / 1_000) });
+}
+
+/** What was read is not what there is, and what the fill left is not known here. */
+function moved(): ComputedOrder {
+  return { kind: 'refused', answer: notSent('position', 'An order of the position was filled while it was read.') };
 }
 
 function noPosition(alpaca?: Readonly<Record<string, unknown>>): AccountAnswer {
