@@ -9,7 +9,7 @@ import { ProxyTrust } from '../../src/workers/http/proxy-trust.js';
 import { RequestIdSource } from '../../src/workers/http/request-ids.js';
 import { peekLastExpiration, peekPageToken } from '../../src/workers/market-data/page-peek.js';
 import { FrameDecoder } from '../../src/workers/market-data/stream-frames.js';
-import { compareDecimals, printDecimal, readDecimal } from '../../src/workers/orders/core/decimal.js';
+import { compareDecimals, printDecimal, readDecimal } from '../../src/kernel/domain/decimal.js';
 import { readOrder } from '../../src/workers/orders/core/order-match.js';
 import { anyText, expectThat, json, near, objectOf } from './fuzz-arbitraries.js';
 

@@ -1,5 +1,6 @@
 /** The keys that concern the broker, orders, risk and market data. Defaults are the broker's own figures. */
 import Joi from 'joi';
+import { instrumentOfSymbol, isAdjustedContract } from '../domain/instrument.js';
 import { decimal, flag, section, text, url, whole } from './schema-fields.js';
 
 const endpoints = section({
@@ -29,11 +30,15 @@ export const alpacaSection = section({
   warm_concurrency: whole('Accounts connected at a time at the start.', 1, 1024).default(32),
 });
 
-/** An asset's id is not taken: nothing in the file would say what it names. */
+/**
+ * Names that the order rules know how to resolve. An asset's id is not taken: nothing in the file would say what it names.
+ */
 function symbolList(description: string): Joi.ArraySchema {
   const symbol = Joi.string()
-    .max(32)
-    .pattern(/^[A-Z0-9]+(?:[./][A-Z0-9]+)*$/i, 'symbol of a stock, a contract or a pair');
+    .custom((value: string, tools) =>
+      instrumentOfSymbol(value) === undefined && !isAdjustedContract(value) ? tools.error('symbol.unknown') : value,
+    )
+    .messages({ 'symbol.unknown': 'must be the symbol of a stock, a contract or a pair' });
   return Joi.array().items(symbol).description(description);
 }
 

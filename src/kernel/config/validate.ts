@@ -86,6 +86,7 @@ function reasonOf({ type, context = {} }: Joi.ValidationErrorItem): string {
     'array.max': `must have at most ${limit} entries`,
     'alternatives.types': `must be one of these kinds: ${of('types')}`,
     'alternatives.match': 'has none of the allowed shapes',
+    'symbol.unknown': 'must be the symbol of a stock, a contract or a pair',
     'decimal.base': 'must be a decimal such as "10000.50"',
   };
   return fixed[type] ?? `is not acceptable (${type})`;

@@ -9,7 +9,7 @@ import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { AccountSession, TradeUpdate } from '../accounts/account-session.js';
 import { admit, viewOfAdmission, type AdmissionFacts, type Candidate, type Refusal } from './admission.js';
 import { answerOf, notSent, problemAnswer, unavailable, unknownAnswer } from './answers.js';
-import { compareDecimals, printDecimal, readDecimal, subtractDecimals, ZERO } from './core/decimal.js';
+import { compareDecimals, printDecimal, readDecimal, subtractDecimals, ZERO } from '../../kernel/domain/decimal.js';
 import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
 import { makeDurable } from './durable-intent.js';
 import { EventRecorder } from './event-recorder.js';

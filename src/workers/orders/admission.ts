@@ -3,9 +3,9 @@ import type { AccountAnswer, TradingState } from '../../kernel/domain/account-re
 import type { RiskConfig } from '../../kernel/config/gateway-config.js';
 import type { AccountSession } from '../accounts/account-session.js';
 import { leaseLost, notSent, problemAnswer } from './answers.js';
-import { printDecimal, readDecimal } from './core/decimal.js';
+import { printDecimal, readDecimal } from '../../kernel/domain/decimal.js';
 import type { Exposure } from './exposure/exposure.js';
-import type { Instrument } from './instruments/instrument.js';
+import type { Instrument } from '../../kernel/domain/instrument.js';
 import type { DeskPorts, Mark } from './ports.js';
 import type { RefusalBreaker } from './refusal-breaker.js';
 import { valueOf } from './risk/order-value.js';

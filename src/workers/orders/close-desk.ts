@@ -9,10 +9,10 @@ import { jsonAnswer, keysRefused, locationOfOrder, locationOfUnknown, notSent, p
 import { cancelAll } from './cancel-desk.js';
 import { closingOrder, type Part } from './close-position.js';
 import { speaksOfKeys } from './core/classify.js';
-import { compareDecimals, readDecimal, ZERO } from './core/decimal.js';
+import { compareDecimals, readDecimal, ZERO } from '../../kernel/domain/decimal.js';
 import { isRecord, readJson, type BrokerOrder } from './core/order-match.js';
 import { isTerminalOrder } from './core/outcome.js';
-import type { Instrument } from './instruments/instrument.js';
+import type { Instrument } from '../../kernel/domain/instrument.js';
 import { planFingerprint, type IntentPlan } from './intent-plan.js';
 import { CLOSE_ROUTE } from './order-id.js';
 import { readOrderNow, type Found } from './order-target.js';

@@ -13,9 +13,9 @@ import {
   truncateDecimal,
   ZERO,
   type Decimal,
-} from './core/decimal.js';
+} from '../../kernel/domain/decimal.js';
 import type { BrokerOrder } from './core/order-match.js';
-import type { Instrument } from './instruments/instrument.js';
+import type { Instrument } from '../../kernel/domain/instrument.js';
 
 const QTY_SCALE = 9;
 const HUNDREDTH = { digits: 1n, scale: 2 };

@@ -3,7 +3,7 @@
  * that a position which the broker reads out late is not closed a second time.
  */
 import type { Clock } from '../../kernel/runtime/clock.js';
-import { readDecimal, type Decimal } from './core/decimal.js';
+import { readDecimal, type Decimal } from '../../kernel/domain/decimal.js';
 import type { BrokerOrder } from './core/order-match.js';
 
 interface LastFill {

@@ -236,3 +236,12 @@ test('the id key stands outside data_dir, and the key before needs one after it'
     ]),
   );
 });
+
+test('lists of symbols take what the order rules resolve, and nothing else', async () => {
+  const good = '["tsla", "BRK.B", "btc/usd", "BTCUSD", "AAPL271217C00100000", "AAPL1271217C00100000"]';
+  const bad = '["b0b6dd9d-8b9b-48a9-ba46-b9d54906e415", "BRK-B", "AAPL 1", ""]';
+
+  expect(await problemsOf(aConfig({ more: `risk: { defaults: { deny_symbols: ${good} } }` }))).toEqual([]);
+  const problems = await problemsOf(aConfig({ more: `risk: { defaults: { allow_symbols: ${bad} } }` }));
+  expect(problems.map(({ path }) => path)).toEqual([0, 1, 2, 3].map((n) => `risk.defaults.allow_symbols[${n}]`));
+});

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { closingOrder } from '../../../src/workers/orders/close-position.js';
-import { readDecimal, ZERO } from '../../../src/workers/orders/core/decimal.js';
-import { instrumentOfSymbol } from '../../../src/workers/orders/instruments/instrument.js';
+import { readDecimal, ZERO } from '../../../src/kernel/domain/decimal.js';
+import { instrumentOfSymbol } from '../../../src/kernel/domain/instrument.js';
 
 const instrument = (symbol: string) => instrumentOfSymbol(symbol)!;
 

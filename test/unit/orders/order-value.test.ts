@@ -1,8 +1,8 @@
 /** The worst-case value of an order against an independent function in plain numbers. */
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { printDecimal, readDecimal } from '../../../src/workers/orders/core/decimal.js';
-import { instrumentOfSymbol } from '../../../src/workers/orders/instruments/instrument.js';
+import { printDecimal, readDecimal } from '../../../src/kernel/domain/decimal.js';
+import { instrumentOfSymbol } from '../../../src/kernel/domain/instrument.js';
 import { valueOf } from '../../../src/workers/orders/risk/order-value.js';
 import { viewOrder } from '../../../src/workers/orders/risk/order-view.js';
 

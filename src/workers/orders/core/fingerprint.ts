@@ -3,7 +3,7 @@
  * and defaults left out, so `1`, `"1.0"` and the order of keys do not matter.
  */
 import { createHash } from 'node:crypto';
-import { printDecimal, readDecimal } from './decimal.js';
+import { printDecimal, readDecimal } from '../../../kernel/domain/decimal.js';
 
 const DECIMAL_FIELDS: ReadonlySet<string> = new Set([
   'qty',

@@ -2,7 +2,7 @@
  * Is this broker's order the one that our intent describes? Asked of every positive answer: a proxy can mix up two
  * answers, and an id can have been used before (docs/order-protocol.md R9). Only what both sides say is compared.
  */
-import { compareDecimals, readDecimal } from './decimal.js';
+import { compareDecimals, readDecimal } from '../../../kernel/domain/decimal.js';
 
 export type BrokerOrder = Readonly<Record<string, unknown>>;
 

@@ -4,9 +4,16 @@
  * been read from the broker.
  */
 import type { Clock } from '../../../kernel/runtime/clock.js';
-import { addDecimals, compareDecimals, readDecimal, subtractDecimals, ZERO, type Decimal } from '../core/decimal.js';
+import {
+  addDecimals,
+  compareDecimals,
+  readDecimal,
+  subtractDecimals,
+  ZERO,
+  type Decimal,
+} from '../../../kernel/domain/decimal.js';
 import type { BrokerOrder } from '../core/order-match.js';
-import type { Instrument } from '../instruments/instrument.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
 
 interface Answered {
   readonly key: string;

@@ -14,9 +14,9 @@ import {
   subtractDecimals,
   ZERO,
   type Decimal,
-} from '../core/decimal.js';
+} from '../../../kernel/domain/decimal.js';
 import { replacedBy, type BrokerOrder } from '../core/order-match.js';
-import type { Instrument } from '../instruments/instrument.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
 import type { LiveIntent } from '../live-intent.js';
 import { viewOrder, type OrderView } from '../risk/order-view.js';
 import type { AnsweredFills } from './answered-fills.js';

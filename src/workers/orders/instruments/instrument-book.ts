@@ -4,7 +4,12 @@
  */
 import type { AccountSession } from '../../accounts/account-session.js';
 import { isRecord, readJson } from '../core/order-match.js';
-import { instrumentOfBroker, instrumentOfSymbol, isInstrumentId, type Instrument } from './instrument.js';
+import {
+  instrumentOfBroker,
+  instrumentOfSymbol,
+  isInstrumentId,
+  type Instrument,
+} from '../../../kernel/domain/instrument.js';
 
 export type Resolved =
   | { readonly kind: 'instrument'; readonly instrument: Instrument }

@@ -9,7 +9,7 @@ import {
   subtractDecimals,
   ZERO,
   type Decimal,
-} from '../core/decimal.js';
+} from '../../../kernel/domain/decimal.js';
 import type { OrderView } from './order-view.js';
 import { noQuote, type RiskRule } from './rule.js';
 

@@ -2,8 +2,15 @@
  * The worst-case value of one order, in dollars: the table 'Value of an order' in docs/order-protocol.md. A price is
  * taken from the order where its type has one, else from the side of the quote that it would trade with.
  */
-import { absolute, addDecimals, compareDecimals, multiplyDecimals, ZERO, type Decimal } from '../core/decimal.js';
-import type { Instrument } from '../instruments/instrument.js';
+import {
+  absolute,
+  addDecimals,
+  compareDecimals,
+  multiplyDecimals,
+  ZERO,
+  type Decimal,
+} from '../../../kernel/domain/decimal.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
 import type { LegView, OrderView } from './order-view.js';
 
 export interface Quoted {

@@ -1,6 +1,6 @@
 /** What the risk rules see of an order: instruments, sizes and prices as exact decimals. Reads, never judges. */
-import { readDecimal, type Decimal } from '../core/decimal.js';
-import type { Instrument } from '../instruments/instrument.js';
+import { readDecimal, type Decimal } from '../../../kernel/domain/decimal.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
 
 export interface OrderView {
   readonly side: 'buy' | 'sell' | undefined;

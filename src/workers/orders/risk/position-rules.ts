@@ -1,5 +1,5 @@
 /** What an order does to the account's position: rules that need to know it, and what other orders hold of it. */
-import { compareDecimals, printDecimal, ZERO } from '../core/decimal.js';
+import { compareDecimals, printDecimal, ZERO } from '../../../kernel/domain/decimal.js';
 import { noQuote, type RiskAnswer, type RiskQuestion, type RiskRule } from './rule.js';
 import { wantedQty } from './size-rules.js';
 

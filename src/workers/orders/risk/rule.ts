@@ -1,7 +1,7 @@
 /** What a risk rule is: a question about one order, asked before anything is written or sent. */
 import type { RiskRules } from '../../../kernel/config/gateway-config.js';
 import type { Exposure } from '../exposure/exposure.js';
-import type { Instrument } from '../instruments/instrument.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
 import type { Quoted, Valued } from './order-value.js';
 import type { OrderView } from './order-view.js';
 import type { RecentOrders } from './recent-orders.js';

@@ -7,7 +7,7 @@ import {
   readDecimal,
   ZERO,
   type Decimal,
-} from '../core/decimal.js';
+} from '../../../kernel/domain/decimal.js';
 import type { LegView } from './order-view.js';
 import { noQuote, type RiskQuestion, type RiskRule } from './rule.js';
 

@@ -1,6 +1,6 @@
 /** What may be traded. A rule about a stock covers its options too, by whichever name they are ordered. */
-import type { Instrument } from '../instruments/instrument.js';
-import { instrumentOfSymbol } from '../instruments/instrument.js';
+import type { Instrument } from '../../../kernel/domain/instrument.js';
+import { instrumentOfSymbol } from '../../../kernel/domain/instrument.js';
 import type { RiskRule } from './rule.js';
 
 export const allowSymbols: RiskRule = ({ order, rules }) => {

@@ -2,7 +2,7 @@
  * What an order trades, under one key however its caller names it: any case, `BTC/USD` or `BTCUSD`, an asset's or a
  * contract's id, an option of an adjusted root. Pure: a name whose instrument only the broker knows gives undefined.
  */
-import { readDecimal, type Decimal } from '../core/decimal.js';
+import { readDecimal, type Decimal } from './decimal.js';
 
 export interface Instrument {
   /** Two names of one instrument have the same. */
@@ -40,6 +40,12 @@ export function isInstrumentId(name: string): boolean {
   return ID.test(name);
 }
 
+/** A contract whose root carries a digit, after a split or a merger: its multiplier is the broker's to say. */
+export function isAdjustedContract(name: string): boolean {
+  const [, root = ''] = CONTRACT.exec(name.toUpperCase()) ?? [];
+  return /\d$/.test(root);
+}
+
 /** Undefined for an id, an adjusted root and what is no symbol. */
 export function instrumentOfSymbol(name: string): Instrument | undefined {
   const symbol = name.toUpperCase();
@@ -47,8 +53,7 @@ export function instrumentOfSymbol(name: string): Instrument | undefined {
   const contract = CONTRACT.exec(symbol);
   if (contract !== null) {
     const [, root = ''] = contract;
-    // After a split or a merger the root carries a digit, and the contract another multiplier.
-    return /\d$/.test(root) ? undefined : contractOf(symbol, root, STANDARD_MULTIPLIER);
+    return isAdjustedContract(symbol) ? undefined : contractOf(symbol, root, STANDARD_MULTIPLIER);
   }
   const pair = PAIR.exec(symbol) ?? JOINED_PAIR.exec(symbol);
   if (pair !== null) return pairOf(`${pair[1]}/${pair[2]}`);
