@@ -141,8 +141,10 @@ export class Gateway {
     const active = supervisor.active().size;
     if (active === 0) reasons.push('no worker has been started');
     if (missing.length > 0 && missing.length === active) reasons.push('no worker is ready');
-    else for (const slot of missing) reasons.push(`worker ${slot} is being replaced`);
-    if (supervisor.isCrashLooping()) reasons.push('workers die shortly after they start: see the log');
+    else {
+      const owners = new Set(this.parts.table.ownership().values());
+      for (const slot of missing) if (owners.has(slot)) reasons.push(`worker ${slot} is being replaced`);
+    }
     reasons.push(...(this.parts.leases?.readiness() ?? []));
     if (this.#orderIdsRefusal !== undefined) reasons.push(`no order is placed: ${this.#orderIdsRefusal}`);
     return { ready: reasons.length === 0, reasons };
@@ -295,7 +297,7 @@ export class Gateway {
     return {
       accounts,
       auditHealthy: healthy === undefined ? undefined : healthy > 0,
-      isCrashLooping: this.supervisor?.isCrashLooping() ?? false,
+      isLosingWorkers: this.supervisor?.isTroubled() ?? false,
       leaseTroubles: this.#leaseTroubles(),
       dataStreams: Object.fromEntries(streams.map(({ labels, value }) => [labels['side'] ?? '', value > 0])),
     };

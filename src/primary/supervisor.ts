@@ -98,8 +98,9 @@ export class Supervisor {
     return [...this.#active].filter(([, one]) => one.phase !== 'ready').map(([slot]) => slot);
   }
 
-  isCrashLooping(): boolean {
-    return this.#policy.isLooping();
+  /** Workers have died again and again within the last minute. */
+  isTroubled(): boolean {
+    return this.#policy.isTroubled();
   }
 
   /** The table is partitioned already. @throws GatewayError WORKER_FAILED when a worker says that it cannot start */

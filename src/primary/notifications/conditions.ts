@@ -20,7 +20,7 @@ export const CONDITIONS = {
     summary: 'An audit log takes no records: orders are refused',
     runbook: 'opitiosauditbroken',
   },
-  'worker-crash-loop': { holdMs: 0, summary: 'Workers die shortly after they start', runbook: 'opitiosworkersdying' },
+  'worker-crash-loop': { holdMs: 0, summary: 'Workers die one after the other', runbook: 'opitiosworkersdying' },
   'upstream-down': { holdMs: 15_000, summary: 'The broker cannot be reached', runbook: 'opitiosbrokerfailing' },
   'lease-lost': {
     holdMs: 0,
@@ -43,7 +43,7 @@ export interface InstanceView {
   readonly accounts: readonly SessionReport[];
   /** Undefined where no process has said yet. */
   readonly auditHealthy: boolean | undefined;
-  readonly isCrashLooping: boolean;
+  readonly isLosingWorkers: boolean;
   /** Why leases between instances are not what they should be. */
   readonly leaseTroubles: readonly string[];
   /** Upstream data sockets by side, true while authenticated. */
@@ -68,7 +68,7 @@ export function findingsOf(view: InstanceView): readonly Finding[] {
       add('order-unknown', accountId, `for ${Math.round(oldestUnknownMs / 1_000)} s`);
   }
   if (view.auditHealthy === false) add('audit-refused', 'audit', 'look at the disk of data_dir');
-  if (view.isCrashLooping) add('worker-crash-loop', 'workers', 'see the log line `worker ended`');
+  if (view.isLosingWorkers) add('worker-crash-loop', 'workers', 'see the log line `worker ended`');
   for (const why of view.leaseTroubles) add('lease-lost', 'leases', why);
   const degraded = view.accounts.filter(({ state }) => state === 'degraded').length;
   if (degraded > 0 && degraded >= view.accounts.length * DOWN_SHARE)

@@ -12,7 +12,7 @@ function account(name: string, over: Partial<SessionReport> = {}): SessionReport
 const view = (over: Partial<InstanceView> = {}): InstanceView => ({
   accounts: [account('a'), account('b')],
   auditHealthy: true,
-  isCrashLooping: false,
+  isLosingWorkers: false,
   leaseTroubles: [],
   dataStreams: { stock: true },
   ...over,
@@ -29,7 +29,7 @@ test('a healthy instance has no finding, and each condition is found', () => {
   expect(found({ auditHealthy: false })).toEqual(['audit-refused/audit']);
   expect(found({ auditHealthy: undefined })).toEqual([]);
   expect(found({ leaseTroubles: ['the leases have lapsed'] })).toEqual(['lease-lost/leases']);
-  expect(found({ isCrashLooping: true })).toEqual(['worker-crash-loop/workers']);
+  expect(found({ isLosingWorkers: true })).toEqual(['worker-crash-loop/workers']);
   expect(found({ accounts: [account('a', { state: 'degraded' }), account('b')] })).toEqual(['upstream-down/trading']);
   expect(found({ dataStreams: { stock: false } })).toEqual(['upstream-down/market data (stock)']);
   expect(found({ accounts: [account('a', { clockOffsetMs: -2_500 })] })).toEqual(['clock-drift/clock']);
