@@ -13,10 +13,13 @@ test('after five young deaths the gateway is ready again as soon as all accounts
   const running = gateway;
   for (let death = 0; death < 5; death += 1) {
     const pid = await running.signalWorker((await running.pool()).workers[0]?.slot ?? 0, 'SIGKILL');
-    await eventually(async () => {
-      const next = await running.pool().catch(() => undefined);
-      return next?.workers.some((worker) => worker.pid !== pid) === true;
-    }, `death ${death + 1} is followed by a worker`);
+    await eventually(
+      async () => {
+        const next = await running.pool().catch(() => undefined);
+        return next?.workers.some((worker) => worker.pid !== pid) === true;
+      },
+      `death ${death + 1} is followed by a worker`,
+    );
   }
 
   const order = { symbol: 'AAPL', qty: '1', side: 'buy', type: 'market', time_in_force: 'day' };
