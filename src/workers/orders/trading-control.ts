@@ -1,5 +1,5 @@
 /**
- * Whether trading is allowed: a state for everything and one for each account, both kept on disk, the stricter counts.
+ * Whether trading is allowed. A halt of everything is written to each account of that moment, as the account's own state.
  * HALTED sends no order. REDUCING sends only what makes a position smaller. Cancels go out in every state.
  */
 import type { TradingState } from '../../kernel/domain/account-request.js';
