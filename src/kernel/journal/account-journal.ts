@@ -162,6 +162,11 @@ export class AccountJournal {
     await this.#commit([this.#remove(`f/${executionId}`)]);
   }
 
+  /** Whether a former owner, or this one, has published anything of the account. */
+  hasEvents(): boolean {
+    return this.#ring.hasEvents();
+  }
+
   position(): EventPosition {
     return this.#ring.position();
   }

@@ -60,6 +60,11 @@ export class EventRing {
     return { epoch: this.#current().epoch, seq: this.#settled };
   }
 
+  /** Whether any event of the account is held, of whichever epoch. */
+  hasEvents(): boolean {
+    return this.#held > 0;
+  }
+
   /** The event's commit has ended, well or not. */
   settle(seq: number): void {
     this.#settled = Math.max(this.#settled, seq);

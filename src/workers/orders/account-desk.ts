@@ -88,7 +88,7 @@ export class AccountDesk {
     this.#breaker = new RefusalBreaker(ports.clock);
     const { accountId } = session;
     this.#recent = new RecentOrders(ports.clock, () => rulesOf(options().risk, accountId).duplicateWindowMs ?? 0);
-    this.closings = new Closings(ports.clock);
+    this.closings = new Closings(ports.clock, journal.hasEvents());
     // Every order that waits for anything listens for the end of the desk.
     setMaxListeners(0, this.#stopped.signal);
     this.#answered = new AnsweredFills(ports.clock, (name) => shared.instruments.known(name));

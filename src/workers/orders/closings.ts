@@ -23,7 +23,15 @@ export class Closings {
   readonly #fills = new Map<string, LastFill>();
   readonly #inherited = new Map<string, { readonly clientOrderId: string; readonly until: number }>();
 
-  constructor(private readonly clock: Clock) {}
+  readonly #adoptedAt: number;
+
+  /** @param isTakenOver a former owner's order may have been filled a moment ago, and its fill is not known here */
+  constructor(
+    private readonly clock: Clock,
+    isTakenOver: boolean,
+  ) {
+    this.#adoptedAt = isTakenOver ? clock.monotonicMs() : -Infinity;
+  }
 
   /** False while another close of the instrument reads its position; call `end` when the order is placed or refused. */
   begin(key: string): boolean {
@@ -69,7 +77,7 @@ export class Closings {
 
   /** The last fill, while a read of the position may not show it yet. */
   recentFill(key: string): LastFill | undefined {
-    const fill = this.#fills.get(key);
-    return fill !== undefined && this.clock.monotonicMs() - fill.at < READS_SETTLE_MS ? fill : undefined;
+    const fill = this.#fills.get(key) ?? { positionQty: undefined, at: this.#adoptedAt, filledAt: '' };
+    return this.clock.monotonicMs() - fill.at < READS_SETTLE_MS ? fill : undefined;
   }
 }
