@@ -4,9 +4,20 @@
  */
 import type { Simulator } from '../../src/simulator/simulator.js';
 import type { TradeUpdate } from '../../src/workers/accounts/account-session.js';
+import { canonicalDecimal } from '../../src/workers/accounts/mirrored.js';
 import type { Random } from './random.js';
 import { RESTING } from './broker-accounts.js';
 import { Caller } from './simulator-caller.js';
+
+/** What the stream, an activity and the venue all say of a fill: the order, and what it had filled after it. */
+export function fillMark({ data, order }: Pick<TradeUpdate, 'data' | 'order'>): string {
+  const { cum_qty: cumQty } = JSON.parse(data) as { readonly cum_qty?: string };
+  return markOf(String(order['id']), cumQty ?? String(order['filled_qty']));
+}
+
+export function markOf(orderId: string, filledAfter: string): string {
+  return `${orderId} ${canonicalDecimal(filledAfter)}`;
+}
 
 export class GapFlow {
   readonly #caller: Caller;
@@ -53,8 +64,11 @@ export class GapFlow {
   /** Every execution and every end of this account once, fills of an order by rising sum. Throws what is wrong. */
   verify(heard: readonly TradeUpdate[]): void {
     const fills = heard.filter(({ event }) => event === 'fill' || event === 'partial_fill');
-    const told = fills.map(({ executionId }) => executionId ?? 'none');
-    const true_ = this.simulator.control.executions(this.accountId).map(({ id }) => id);
+    // An activity names no execution: what both know is the order and what it had filled after it.
+    const told = fills.map(fillMark);
+    const true_ = this.simulator.control
+      .executions(this.accountId)
+      .map(({ orderId, cumQty }) => markOf(orderId, cumQty));
     const lost = true_.filter((id) => !told.includes(id));
     const invented = told.filter((id) => !true_.includes(id));
     const twice = told.filter((id, at) => told.indexOf(id) !== at);

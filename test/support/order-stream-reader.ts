@@ -3,6 +3,8 @@
  * resumes, and keeps what it was told, so that a test can hold that against the simulator's own truth.
  */
 import { WebSocket } from 'ws';
+import { isFill } from '../../src/workers/accounts/trade-updates.js';
+import { markOf } from './gap-flow.js';
 import { eventually, type GatewayProcess } from './gateway-process.js';
 
 export interface ToldEvent {
@@ -10,7 +12,8 @@ export interface ToldEvent {
   readonly epoch: number;
   readonly seq: number;
   readonly event: string;
-  readonly executionId: string | undefined;
+  /** Of a fill: its order and what that had filled after it. */
+  readonly fill: string | undefined;
   readonly orderId: string;
 }
 
@@ -27,8 +30,8 @@ interface StreamMessage {
   readonly epoch: number;
   readonly seq: number;
   readonly event: string;
-  readonly execution_id?: string;
-  readonly order: { readonly id: string };
+  readonly cum_qty?: string;
+  readonly order: { readonly id: string; readonly filled_qty: string };
   readonly from: number;
   readonly to: number;
 }
@@ -123,7 +126,7 @@ export class OrderStreamReader {
       epoch: message.epoch,
       seq: message.seq,
       event: message.event,
-      executionId: message.execution_id,
+      fill: isFill(message.event) ? markOf(message.order.id, message.cum_qty ?? message.order.filled_qty) : undefined,
       orderId: message.order.id,
     });
   }

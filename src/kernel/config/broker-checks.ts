@@ -24,8 +24,8 @@ const LIVE_KEY = /^AK/;
 
 export function keyProblems(accounts: readonly NamedKeys[]): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  const firstOf = new Map<string, string>();
-  for (const { path, apiKey, secretKey, isTrading } of accounts) {
+  const firstOf = new Map<string, { readonly path: string; readonly accountId: AccountId }>();
+  for (const { path, accountId, apiKey, secretKey, isTrading } of accounts) {
     for (const [name, value] of [
       ['api_key', apiKey],
       ['secret_key', secretKey],
@@ -35,11 +35,12 @@ export function keyProblems(accounts: readonly NamedKeys[]): readonly ConfigProb
     if (!isTrading) continue;
     const key = apiKey.trim();
     const first = firstOf.get(key);
-    if (first === undefined) firstOf.set(key, path);
-    else
+    if (first === undefined) firstOf.set(key, { path, accountId });
+    // An account that stands there twice is named for its id.
+    else if (first.accountId !== accountId)
       problems.push({
         path: `${path}.api_key`,
-        reason: `is the key of ${first} too: two accounts may not share a key pair`,
+        reason: `is the key of ${first.path} too: two accounts may not share a key pair`,
       });
   }
   return problems;

@@ -88,9 +88,15 @@ export function listActivities(request: TradingRequest, type: string | undefined
   const token = query.get('page_token');
   const from = token === null ? 0 : rows.findIndex((row) => row.activityId === token) + 1;
   if (token !== null && from === 0) return refused(notFound('page_token not found'));
-  const wanted = rows.slice(from).filter((row) => isWanted(row, query));
+  const shownUntil =
+    BigInt(Math.round(request.venue.clock.now() - request.venue.behaviour.activitiesLagMs)) * 1_000_000n;
+  const shown = rows.slice(from).filter(({ at }) => (nanosOf(at) ?? 0n) <= shownUntil + MILLISECOND);
+  const wanted = shown.filter((row) => isWanted(row, query));
   return json(wanted.slice(0, size).map(renderActivity));
 }
+
+/** Times are spread within a millisecond. */
+const MILLISECOND = 1_000_000n;
 
 function isWanted(row: Execution, query: URLSearchParams): boolean {
   const orderId = query.get('order_id');
@@ -118,7 +124,6 @@ function renderActivity(row: Execution): Record<string, unknown> {
     order_id: row.orderId,
     cum_qty: row.cumQty,
     order_status: row.type === 'fill' ? 'filled' : 'partially_filled',
-    execution_id: row.id,
   };
 }
 

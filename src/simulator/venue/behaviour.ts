@@ -14,6 +14,8 @@ export interface Behaviour {
   eventDelayMs: number;
   /** Positions are shown as they were so long ago. */
   positionsLagMs: number;
+  /** FILL activities are listed so long after their fills. */
+  activitiesLagMs: number;
   /** Closed: market orders wait as `accepted`, nothing fills, option market orders are refused. */
   isOpen: boolean;
 }
@@ -26,5 +28,6 @@ export const NORMAL_BEHAVIOUR: Behaviour = {
   partialFillProbability: 0,
   eventDelayMs: 0,
   positionsLagMs: 0,
+  activitiesLagMs: 0,
   isOpen: true,
 };

@@ -117,7 +117,8 @@ export class Executor {
     const id = random.uuid();
     const execution: Execution = {
       id,
-      activityId: `${new Date(clock.now()).toISOString().replace(/\D/g, '')}::${id}`,
+      // Nothing at the broker says that this is the execution's id.
+      activityId: `${new Date(clock.now()).toISOString().replace(/\D/g, '')}::${random.uuid()}`,
       accountId: order.accountId,
       orderId: order.id,
       clientOrderId: order.clientOrderId,

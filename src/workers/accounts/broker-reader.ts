@@ -27,7 +27,11 @@ export class BrokerReader {
 
   async object(path: string): Promise<Mirrored | undefined> {
     const reply = await this.get(path);
-    return reply?.status === 200 ? mirroredOf(Buffer.from(reply.body).toString()) : undefined;
+    return reply?.status === 200 ? this.objectOf(reply) : undefined;
+  }
+
+  objectOf({ body }: { readonly body: Uint8Array }): Mirrored | undefined {
+    return mirroredOf(Buffer.from(body).toString());
   }
 
   async list(path: string): Promise<{ text: string; items: readonly Mirrored[] } | undefined> {

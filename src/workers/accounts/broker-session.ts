@@ -25,6 +25,8 @@ import { Mirror } from './mirror.js';
 import { isTerminal, mirroredOf, textOf, type BrokerObject, type Mirrored } from './mirrored.js';
 import { RateBudget, type RateBudgetOptions } from './rate-budget.js';
 import { changeKey, SeenUpdates } from './seen-updates.js';
+import { OrderWatch } from './order-watch.js';
+import { PublishedFills } from './published-fills.js';
 import { SessionReads } from './session-reads.js';
 import { TradeStreamSuccession } from './trade-stream-succession.js';
 import { isFill, parseUpdate, type HeardUpdate } from './trade-updates.js';
@@ -62,6 +64,10 @@ export class BrokerSession implements AccountSession {
   readonly #reads: SessionReads;
   readonly #reader: BrokerReader;
   readonly #seen = new SeenUpdates();
+  readonly #published = new PublishedFills();
+  readonly #watch: OrderWatch;
+  /** Broker time since which every event is known, RFC 3339; undefined before the first sync. */
+  #trackedSince: string | undefined;
   readonly #updateListeners = new Set<(update: TradeUpdate) => void>();
   readonly #stateListeners = new Set<(state: SessionState) => void>();
   readonly #stop = new AbortController();
@@ -99,6 +105,7 @@ export class BrokerSession implements AccountSession {
     this.#reads = new SessionReads(this.mirror, this.#calls, clock, meter);
     this.#reader = new BrokerReader(this.#calls, 'lookup');
     this.tried = new Promise((resolve) => (this.#noteTried = resolve));
+    this.#watch = this.#newWatch();
     this.#stream = new TradeStreamSuccession(
       options.stream,
       {
@@ -117,6 +124,8 @@ export class BrokerSession implements AccountSession {
     if (this.#stop.signal.aborted) return;
     this.#told = told;
     this.#knownUntil = told.lastEventAt;
+    this.#trackedSince = told.keptSince;
+    for (const fill of told.fills) this.#published.note(fill);
     this.#stream.open(this.#keys);
   }
 
@@ -197,7 +206,9 @@ export class BrokerSession implements AccountSession {
 
   noteOrder(order: BrokerObject, text = JSON.stringify(order)): void {
     const mirrored = mirroredOf(text);
-    if (mirrored === undefined || !this.mirror.orders.put(mirrored)) return;
+    if (mirrored === undefined) return;
+    this.#watch.answered(mirrored);
+    if (!this.mirror.orders.put(mirrored)) return;
     const [id, status] = [textOf(order, 'id'), textOf(order, 'status')];
     // A fill is told by its execution; any other end is not told yet only because it is known.
     const isEnd = isTerminal(status) && status !== 'filled';
@@ -234,6 +245,27 @@ export class BrokerSession implements AccountSession {
 
   #publishAccount(account: BrokerAccount): void {
     for (const listen of this.#accountListeners) this.#tell(() => listen(account));
+  }
+
+  #newWatch(): OrderWatch {
+    const { clock, log, meter } = this.ports;
+    const { accountId } = this;
+    return new OrderWatch({
+      ...{ reader: this.#reader, clock, book: this.mirror.orders, published: this.#published },
+      isInSync: () => this.mirror.inSync,
+      isTracked: ({ value }) => textOf(value, 'submitted_at') > (this.#trackedSince ?? '\uffff'),
+      isPublished: ({ value }) => {
+        const [id, status] = [textOf(value, 'id'), textOf(value, 'status')];
+        return this.#seen.has(changeKey(id, status, 'told')) || this.#told.lastEventOf(id) === status;
+      },
+      pass: (update) => this.#pass(update),
+      brokerNow: () => this.#calls.brokerTimeAt(clock.monotonicMs()),
+      stop: this.#stop.signal,
+      corrected: (kind, facts) => {
+        meter.count('opitios_mirror_corrections_total', { kind });
+        log.warn({ accountId, kind, ...facts }, 'the stream did not bring what the broker has');
+      },
+    });
   }
 
   #enter(state: SessionState): void {
@@ -289,7 +321,8 @@ export class BrokerSession implements AccountSession {
     const since = this.#knownUntil;
     const asked = this.mirror.asking();
     const gap = {
-      ...{ book: this.mirror.orders, seen: this.#seen, told: this.#told, endedUntold: this.#endedUntold },
+      ...{ book: this.mirror.orders, seen: this.#seen, published: this.#published },
+      ...{ told: this.#told, endedUntold: this.#endedUntold },
       ...(since !== undefined && { since }),
     };
     const [found, positions, account] = await Promise.all([
@@ -313,14 +346,17 @@ export class BrokerSession implements AccountSession {
     this.mirror.putPositions(positions.text, positions.items, asked);
     const waiting = this.#waiting ?? [];
     // What the stream is about to tell in its own words and order is not told before it.
-    const heard = new Set(waiting.flatMap(({ key, update, order }) => [key, wordOf(update.event, order)]));
-    for (const update of found.updates) if (!isIn(heard, update)) this.#pass(update);
+    const heard = new Set(waiting.map(({ update, order }) => wordOf(update.event, order)));
+    for (const update of found.updates(waiting))
+      if (update.fills.length > 0 || !heard.has(wordOf(update.update.event, update.order))) this.#pass(update);
     for (const order of [...found.orders, ...again]) this.mirror.orders.put(order);
     this.#knownUntil = this.#brokerTime(asked.at);
+    this.#trackedSince ??= this.#firstUpAt;
     this.mirror.noteAlive();
     this.mirror.inSync = true;
     this.#waiting = undefined;
     for (const update of waiting) this.#pass(update);
+    for (const order of [...found.orders, ...again]) this.#watch.check(order);
     this.#enter('ready');
     this.#noteTried();
     return true;
@@ -345,18 +381,26 @@ export class BrokerSession implements AccountSession {
     return new Date(this.#calls.brokerTimeAt(monotonicMs)).toISOString();
   }
 
-  #pass({ update, order, key }: HeardUpdate): void {
+  #pass({ update, order, key, fills }: HeardUpdate): void {
     const id = textOf(order.value, 'id');
+    this.#watch.received(id);
     // Repair told the end of an order in its own words; the stream's own word for it is not news.
     const word = changeKey(id, update.event, 'told');
-    if ((ONCE_AN_ORDER.has(update.event) && this.#seen.has(word)) || !this.#seen.note(key)) return;
+    const isKnown =
+      fills.length > 0
+        ? fills.every((fill) => this.#published.knows(fill))
+        : (ONCE_AN_ORDER.has(update.event) && this.#seen.has(word)) || !this.#seen.note(key);
+    if (isKnown) return;
+    for (const fill of fills) if (!this.#published.knows(fill)) this.#published.note(fill);
     this.#seen.note(word);
     this.#endedUntold.delete(id);
-    this.mirror.orders.put(order);
+    if (update.event === 'gone') this.mirror.orders.remove(id);
+    else this.mirror.orders.put(order);
     if (isFill(update.event)) {
       const data = mirroredOf(update.data);
       const positionQty = data === undefined ? '' : textOf(data.value, 'position_qty');
       this.mirror.noteFill(textOf(order.value, 'symbol'), positionQty, update.timestamp);
+      this.#watch.check(order);
     }
     this.ports.meter.count('opitios_trade_updates_total', { reconciled: String(update.reconciled) });
     for (const listen of this.#updateListeners) this.#tell(() => listen(update));
@@ -379,9 +423,4 @@ function keysIdOf({ keyId }: KeyPair): string {
 
 function wordOf(event: string, order: Mirrored): string {
   return changeKey(textOf(order.value, 'id'), event, 'word');
-}
-
-/** A fill by its sum, another change by its word. */
-function isIn(heard: ReadonlySet<string>, { update, order, key }: HeardUpdate): boolean {
-  return heard.has(isFill(update.event) ? key : wordOf(update.event, order));
 }

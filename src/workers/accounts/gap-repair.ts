@@ -3,27 +3,37 @@
  * those that were open and are in neither list, and the fills since; what follows from them and has not passed yet is
  * told as updates marked `reconciled`. Pure reading: applying and telling is the session's business.
  */
+import { readDecimal, ZERO } from '../../kernel/domain/decimal.js';
 import type { BrokerReader } from './broker-reader.js';
 import { isTerminal, textOf, type Mirrored } from './mirrored.js';
 import type { OrderBook } from './order-book.js';
 import { changeKey, type SeenUpdates } from './seen-updates.js';
-import { executionOf, updateOfFill, updateOfStatus, type HeardUpdate } from './trade-updates.js';
+import type { OrderFill, PublishedFills } from './published-fills.js';
+import { fillOfActivity, updateOfFill, updateOfStatus, type HeardUpdate } from './trade-updates.js';
 
 /** What was told before this session began, by the worker that had the account until then. */
 export interface ToldBefore {
   /** Broker time of the last event told; undefined when none ever was: then the past is not told either. */
   readonly lastEventAt?: string;
-  knowsExecution(executionId: string): boolean;
+  /** Fills that were published. */
+  readonly fills: readonly OrderFill[];
+  /** Orders that worked when the last event of them was published. */
+  readonly working: readonly string[];
+  /** Since when every event was kept, RFC 3339; undefined when none ever was. */
+  readonly keptSince?: string;
   /** The last event word told of an order. */
   lastEventOf(orderId: string): string | undefined;
 }
 
-export const NOTHING_TOLD: ToldBefore = { knowsExecution: () => false, lastEventOf: () => undefined };
+export const NOTHING_TOLD: ToldBefore = { fills: [], working: [], lastEventOf: () => undefined };
 
 export interface GapFindings {
   readonly orders: readonly Mirrored[];
-  /** In the order in which they should be told. */
-  readonly updates: readonly HeardUpdate[];
+  /**
+   * In the order in which they should be published.
+   * @param waiting updates of the stream that come after them: what they bring is not found
+   */
+  readonly updates: (waiting: readonly HeardUpdate[]) => readonly HeardUpdate[];
 }
 
 export interface Gap {
@@ -31,6 +41,7 @@ export interface Gap {
   readonly since?: string;
   readonly book: OrderBook;
   readonly seen: SeenUpdates;
+  readonly published: PublishedFills;
   readonly told: ToldBefore;
   /** Orders whose end is known here from an answer, while no update has told of it. */
   readonly endedUntold: ReadonlySet<string>;
@@ -43,7 +54,7 @@ const OVERLAP_MS = 60_000;
 export async function findGap(reader: BrokerReader, gap: Gap): Promise<GapFindings | undefined> {
   const open = await reader.orders('open');
   if (open === undefined) return undefined;
-  if (gap.since === undefined) return { orders: open, updates: [] };
+  if (gap.since === undefined) return { orders: open, updates: () => [] };
   const from = new Date(Date.parse(gap.since) - OVERLAP_MS).toISOString();
   const recent = await reader.orders('all', from);
   const fills = await reader.fills(from);
@@ -52,27 +63,41 @@ export async function findGap(reader: BrokerReader, gap: Gap): Promise<GapFindin
   const missing = [
     ...gap.book.working().map(({ value }) => textOf(value, 'id')),
     ...gap.endedUntold,
+    ...gap.told.working,
     ...fills.map(({ value }) => textOf(value, 'order_id')),
   ].filter((id) => !found.has(id));
   for (const id of new Set(missing)) {
-    const order = await reader.object(`/v2/orders/${encodeURIComponent(id)}`);
+    const reply = await reader.get(`/v2/orders/${encodeURIComponent(id)}`);
+    // An order that the broker does not know is a finding: the order watch asks again, since reads lag.
+    if (reply?.status === 404) continue;
+    const order = reply?.status === 200 ? reader.objectOf(reply) : undefined;
     if (order === undefined) return undefined;
     found.set(id, order);
   }
-  return { orders: [...found.values()], updates: [...missedFills(fills, found, gap), ...missedChanges(found, gap)] };
+  return {
+    orders: [...found.values()],
+    updates: (waiting) => [...missedFills(fills, found, { gap, waiting }), ...missedChanges(found, gap)],
+  };
 }
 
 function missedFills(
-  fills: readonly Mirrored[],
+  activities: readonly Mirrored[],
   orders: ReadonlyMap<string, Mirrored>,
-  gap: Gap,
+  { gap, waiting }: { readonly gap: Gap; readonly waiting: readonly HeardUpdate[] },
 ): readonly HeardUpdate[] {
-  return fills.flatMap(({ value }) => {
-    const order = orders.get(textOf(value, 'order_id'));
+  const published = gap.published.with(
+    waiting.flatMap(({ fills }) => fills).filter((fill) => !gap.published.knows(fill)),
+  );
+  const byOrder = new Map<string, OrderFill[]>();
+  for (const { value } of activities) {
+    const fill = fillOfActivity(value);
+    byOrder.set(fill.orderId, [...(byOrder.get(fill.orderId) ?? []), fill]);
+  }
+  return [...byOrder].flatMap(([orderId, fills]) => {
+    const order = orders.get(orderId);
     if (order === undefined) return [];
-    if (gap.told.knowsExecution(executionOf(value))) return [];
-    const found = updateOfFill(value, order);
-    return gap.seen.has(found.key) ? [] : [found];
+    const filled = readDecimal(textOf(order.value, 'filled_qty')) ?? ZERO;
+    return published.missing(orderId, fills, filled).map((fill) => updateOfFill(fill, order));
   });
 }
 

@@ -31,6 +31,14 @@ export class OrderBook {
     return true;
   }
 
+  /** The broker does not know it any more. */
+  remove(id: string): void {
+    const clientOrderId = textOf(this.get(id)?.value ?? {}, 'client_order_id');
+    this.#working.delete(id);
+    this.#ended.delete(id);
+    if (this.#byClientOrderId.get(clientOrderId) === id) this.#byClientOrderId.delete(clientOrderId);
+  }
+
   get(id: string): Mirrored | undefined {
     return this.#working.get(id) ?? this.#ended.get(id);
   }

@@ -1,10 +1,8 @@
 /**
- * Which trade updates have passed, so that each passes once although it may come twice: by the stream and by gap
- * repair, whose words differ. A fill is known by its order and the sum filled after it, which both tell; another change
- * by the broker's event id, or by its order, word and time.
+ * Which changes of orders have passed, so that each passes once although it may come twice: by the stream and by gap
+ * repair, whose words differ. A change is known by the broker's event id, or by its order, word and time; fills are in
+ * published-fills.ts.
  */
-import { canonicalDecimal } from './mirrored.js';
-
 const KEPT_MAX = 20_000;
 
 export class SeenUpdates {
@@ -24,10 +22,6 @@ export class SeenUpdates {
   has(key: string): boolean {
     return this.#keys.has(key);
   }
-}
-
-export function fillKey(orderId: string, filledAfter: string): string {
-  return `fill ${orderId} ${canonicalDecimal(filledAfter) || filledAfter}`;
 }
 
 export function changeKey(orderId: string, event: string, mark: string): string {

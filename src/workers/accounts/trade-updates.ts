@@ -2,13 +2,16 @@
 import { rawMembers } from '../../kernel/runtime/raw-json.js';
 import type { TradeUpdate } from './account-session.js';
 import { mirroredOf, textOf, type BrokerObject, type Mirrored } from './mirrored.js';
-import { changeKey, fillKey } from './seen-updates.js';
+import type { OrderFill } from './published-fills.js';
+import { changeKey } from './seen-updates.js';
 
 export interface HeardUpdate {
   readonly update: TradeUpdate;
   readonly order: Mirrored;
-  /** Under which it passes once. */
+  /** Under which a change passes once; of a fill its executions decide. */
   readonly key: string;
+  /** One an order or leg order that it filled; none where it is no fill. */
+  readonly fills: readonly OrderFill[];
 }
 
 /** undefined for a frame that tells of no order. */
@@ -27,6 +30,7 @@ export function parseUpdate(frame: string, receivedAt: string): HeardUpdate | un
   return {
     order,
     key: keyOf(event, parsed.value, order),
+    fills: isFill(event) ? fillsOf(parsed.value, order.value, timestamp) : [],
     update: {
       ...{ event, timestamp, data: parsed.text, order: order.value, reconciled: false },
       ...(executionId !== '' && { executionId }),
@@ -35,10 +39,8 @@ export function parseUpdate(frame: string, receivedAt: string): HeardUpdate | un
 }
 
 function keyOf(event: string, data: BrokerObject, order: Mirrored): string {
-  const orderId = textOf(order.value, 'id');
-  if (isFill(event)) return fillKey(orderId, textOf(order.value, 'filled_qty') || textOf(data, 'execution_id'));
   return changeKey(
-    orderId,
+    textOf(order.value, 'id'),
     event,
     textOf(data, 'event_id') || textOf(data, 'timestamp') || textOf(order.value, 'updated_at'),
   );
@@ -48,34 +50,53 @@ export function isFill(event: string): boolean {
   return event === 'fill' || event === 'partial_fill';
 }
 
-/** Of a FILL activity: its own member, else the second half of its id; empty when it tells neither. */
-export function executionOf(activity: BrokerObject): string {
-  return textOf(activity, 'execution_id') || (/::(.+)$/.exec(textOf(activity, 'id'))?.[1] ?? '');
+/** What a fill of the stream, or one that was published before, says of the orders that it filled. */
+export function fillsOf(data: BrokerObject, order: BrokerObject, at: string): readonly OrderFill[] {
+  const legs = Array.isArray(data['legs']) ? (data['legs'] as readonly unknown[]).filter(isObject) : [];
+  const isMultiLeg = legs.some((leg) => textOf(leg, 'execution_id') !== '' || textOf(leg, 'order_id') !== '');
+  const named = isMultiLeg ? legs : [data];
+  return named.map((one) => {
+    const executionId = textOf(one, 'execution_id');
+    const cumQty = isMultiLeg ? '' : textOf(data, 'cum_qty') || textOf(order, 'filled_qty');
+    return {
+      orderId: isMultiLeg ? textOf(one, 'order_id') : textOf(order, 'id'),
+      ...(executionId !== '' && { executionId }),
+      ...(cumQty !== '' && { cumQty }),
+      ...{ qty: decimalText(one['qty']), price: decimalText(one['price']), at: textOf(one, 'timestamp') || at },
+    };
+  });
 }
 
-/**
- * A FILL activity (docs/broker-wire.md#account-activities) as the update that was missed. The order is as it stands
- * now.
- */
-export function updateOfFill(activity: BrokerObject, order: Mirrored): HeardUpdate {
-  const orderId = textOf(order.value, 'id');
-  const event = textOf(activity, 'type') === 'partial_fill' ? 'partial_fill' : 'fill';
-  const executionId = executionOf(activity);
-  const timestamp = textOf(activity, 'transaction_time');
-  const facts = {
-    event,
-    ...(executionId !== '' && { execution_id: executionId }),
-    price: activity['price'],
-    qty: activity['qty'],
-    timestamp,
+function isObject(value: unknown): value is BrokerObject {
+  return typeof value === 'object' && value !== null;
+}
+
+function decimalText(value: unknown): string {
+  return typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+}
+
+/** Of a FILL activity (docs/broker-wire.md#account-activities). */
+export function fillOfActivity(activity: BrokerObject): OrderFill {
+  const cumQty = decimalText(activity['cum_qty']);
+  return {
+    orderId: textOf(activity, 'order_id'),
+    ...(cumQty !== '' && { cumQty }),
+    ...{ qty: decimalText(activity['qty']), price: decimalText(activity['price']) },
+    at: textOf(activity, 'transaction_time'),
   };
+}
+
+/** A fill that was missed, as the update that it would have been. The order is as it stands now. */
+export function updateOfFill(fill: OrderFill, order: Mirrored): HeardUpdate {
+  const [filledQty, isDone] = [textOf(order.value, 'filled_qty'), textOf(order.value, 'status') === 'filled'];
+  const event = isDone && (fill.cumQty === undefined || fill.cumQty === filledQty) ? 'fill' : 'partial_fill';
+  const { cumQty, price, qty, at: timestamp } = fill;
+  const facts = { event, price, qty, timestamp, ...(cumQty !== undefined && { cum_qty: cumQty }) };
   return {
     order,
-    key: fillKey(orderId, textOf(activity, 'cum_qty') || executionId),
-    update: {
-      ...{ event, timestamp, order: order.value, reconciled: true, data: withOrder(facts, order) },
-      ...(executionId !== '' && { executionId }),
-    },
+    key: '',
+    fills: [fill],
+    update: { event, timestamp, order: order.value, reconciled: true, data: withOrder(facts, order) },
   };
 }
 
@@ -86,6 +107,18 @@ export function updateOfStatus(order: Mirrored): HeardUpdate {
   return {
     order,
     key: changeKey(textOf(order.value, 'id'), event, 'reconciled'),
+    fills: [],
+    update: { event, timestamp, order: order.value, reconciled: true, data: withOrder({ event, timestamp }, order) },
+  };
+}
+
+/** The broker does not know the order any more: it is published as it was last seen. */
+export function updateOfGone(order: Mirrored): HeardUpdate {
+  const [event, timestamp] = ['gone', textOf(order.value, 'updated_at')];
+  return {
+    order,
+    key: changeKey(textOf(order.value, 'id'), event, 'reconciled'),
+    fills: [],
     update: { event, timestamp, order: order.value, reconciled: true, data: withOrder({ event, timestamp }, order) },
   };
 }

@@ -6,6 +6,7 @@ import type { AccountJournal } from '../../kernel/journal/account-journal.js';
 import type { PendingFill } from '../../kernel/journal/records.js';
 import type { OrderEvent } from '../../kernel/domain/order-event.js';
 import type { TradeUpdate } from '../accounts/account-session.js';
+import { fillsOf } from '../accounts/trade-updates.js';
 import { isRecord, type BrokerOrder } from './core/order-match.js';
 import type { DeskPorts } from './ports.js';
 
@@ -70,7 +71,10 @@ export class EventRecorder {
       kinds: ['fill'] as const,
       from: new Date(oldest - 60_000).toISOString(),
     };
-    for await (const record of this.ports.audit.read(query)) audited.add(record.facts['execution_id']);
+    for await (const { facts } of this.ports.audit.read(query)) {
+      const { execution_id: executionId, order_id: orderId, cum_qty: cumQty } = facts;
+      audited.add(executionId ?? `${String(orderId)}/${String(cumQty)}`);
+    }
     for (const fill of pending) {
       if (audited.has(fill.executionId)) await this.#forgetPending(fill);
       else await this.#see({ fill, isKept: true });
@@ -147,19 +151,13 @@ export class EventRecorder {
       event_at: update.timestamp,
       reconciled: update.reconciled,
     };
-    if (update.executionId !== undefined) {
-      const facts = { ...common, execution_id: update.executionId, qty: data['qty'], price: data['price'] };
-      return [{ executionId: update.executionId, at, facts }];
-    }
-    // A multi-leg fill names one execution a leg.
-    const legs = Array.isArray(data['legs']) ? data['legs'].filter(isRecord) : [];
-    return legs.flatMap((leg) => {
-      const executionId = leg['execution_id'];
-      if (typeof executionId !== 'string') return [];
-      const { qty, price, symbol, order_id: orderId } = leg;
-      return [
-        { executionId, at, facts: { ...common, execution_id: executionId, qty, price, symbol, leg_order_id: orderId } },
-      ];
+    // One a leg where the broker names legs. What only an activity showed is known by its order and sum.
+    return fillsOf(data, update.order, update.timestamp).map(({ orderId, executionId, cumQty, qty, price }, index) => {
+      const legs = data['legs'];
+      const leg: unknown = Array.isArray(legs) ? legs[index] : undefined;
+      const ofLeg = isRecord(leg) ? { symbol: leg['symbol'], leg_order_id: orderId } : {};
+      const facts = { ...common, execution_id: executionId, cum_qty: cumQty, qty, price, ...ofLeg };
+      return { executionId: executionId ?? `${orderId}/${cumQty ?? ''}`, at, facts };
     });
   }
 }

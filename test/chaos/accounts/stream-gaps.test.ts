@@ -12,6 +12,8 @@ import { eventually } from '../../support/eventually.js';
 import { GapFlow } from '../../support/gap-flow.js';
 import { aRandom } from '../../support/random.js';
 import { aSimulator } from '../../support/simulator.js';
+import type { BrokerObject } from '../../../src/workers/accounts/mirrored.js';
+import { fillsOf, isFill } from '../../../src/workers/accounts/trade-updates.js';
 
 const IS_LONG = process.env['OPITIOS_LONG'] === '1';
 const GAPS = IS_LONG ? 500 : 40;
@@ -112,11 +114,14 @@ test('a session that takes over tells what its predecessor did not', async () =>
   await first.session.close();
   await flow.act(12);
   const told = new Map(first.heard.map(({ event, order }) => [String(order['id']), event]));
-  const executions = new Set(first.heard.map(({ executionId }) => executionId));
+  const fills = first.heard
+    .filter(({ event }) => isFill(event))
+    .flatMap(({ data, order, timestamp }) => fillsOf(JSON.parse(data) as BrokerObject, order, timestamp));
 
   const second = await accounts.started(accounts.keys(), {
     lastEventAt: first.heard.at(-1)?.timestamp ?? '',
-    knowsExecution: (id) => executions.has(id),
+    fills,
+    working: [...told].filter(([, event]) => event === 'new' || event === 'partial_fill').map(([id]) => id),
     lastEventOf: (orderId) => told.get(orderId),
   });
 

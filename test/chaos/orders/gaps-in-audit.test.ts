@@ -10,7 +10,7 @@ import { readAudit } from '../../../src/kernel/audit/read.js';
 import type { Simulator } from '../../../src/simulator/simulator.js';
 import { aDeskOn, type DeskOnSimulator } from '../../support/desk-on-simulator.js';
 import { eventually } from '../../support/eventually.js';
-import { GapFlow } from '../../support/gap-flow.js';
+import { fillMark, GapFlow, markOf } from '../../support/gap-flow.js';
 import { percentiles, tell } from '../../support/order-load.js';
 import { aRandom } from '../../support/random.js';
 import { aSimulator } from '../../support/simulator.js';
@@ -34,13 +34,14 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-const executions = (): readonly string[] => simulator.control.executions(desk.accountId).map(({ id }) => id);
+const executions = (): readonly string[] =>
+  simulator.control.executions(desk.accountId).map(({ orderId, cumQty }) => markOf(orderId, cumQty));
 
 async function audited(): Promise<{ readonly ids: readonly string[]; readonly reconciled: number }> {
   const ids: string[] = [];
   let reconciled = 0;
   for await (const { facts } of readAudit(join(dataDir, 'audit'), { kinds: ['fill'] })) {
-    ids.push(String(facts['execution_id']));
+    ids.push(markOf(String(facts['order_id']), String(facts['cum_qty'])));
     if (facts['reconciled'] === true) reconciled += 1;
   }
   return { ids, reconciled };
@@ -53,7 +54,7 @@ test(
     const flow = new GapFlow(simulator, 0, random);
     const told = new Set<unknown>();
     desk.desk.onOrderEvent(({ data }) =>
-      told.add((JSON.parse(data) as { readonly execution_id?: string }).execution_id),
+      told.add(fillMark({ data, order: (JSON.parse(data) as { readonly order: Record<string, unknown> }).order })),
     );
     let losses = 0;
     desk.session.onState((state) => (losses += state === 'degraded' ? 1 : 0));

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually, startGateway, type GatewayProcess } from '../../support/gateway-process.js';
+import { markOf } from '../../support/gap-flow.js';
 import { breaksInOrder, OrderStreamReader } from '../../support/order-stream-reader.js';
 
 const IS_LONG = process.env['OPITIOS_LONG'] === '1';
@@ -82,11 +83,11 @@ async function readers(count: number): Promise<readonly OrderStreamReader[]> {
 /** Every execution of the simulator since `before` was told exactly once, in order, with no gap. */
 async function expectAllTold(all: readonly OrderStreamReader[], before: ReadonlySet<string>): Promise<void> {
   const executed = async (): Promise<readonly string[]> =>
-    ((await gateway.simulator.control.executions()) as readonly { id: string }[])
-      .map(({ id }) => id)
+    (await gateway.simulator.control.executions())
+      .map(({ orderId, cumQty }) => markOf(orderId, cumQty))
       .filter((id) => !before.has(id));
   const toldBy = (reader: OrderStreamReader): readonly string[] =>
-    reader.events.flatMap(({ executionId }) => (executionId === undefined ? [] : [executionId]));
+    reader.events.flatMap(({ fill }) => (fill === undefined ? [] : [fill]));
   const missing = async (): Promise<number> => {
     const ids = await executed();
     const lacking = all.map((reader) => {
@@ -121,7 +122,8 @@ async function expectAllTold(all: readonly OrderStreamReader[], before: Readonly
 }
 
 async function executionsSoFar(): Promise<ReadonlySet<string>> {
-  return new Set(((await gateway.simulator.control.executions()) as readonly { id: string }[]).map(({ id }) => id));
+  const executions = await gateway.simulator.control.executions();
+  return new Set(executions.map(({ orderId, cumQty }) => markOf(orderId, cumQty)));
 }
 
 test(

@@ -29,7 +29,9 @@ function aWorker() {
     accountId,
     epoch,
     tried: Promise.resolve(),
+    keysId: 'keys',
     onState: () => () => undefined,
+    onBrokerAccount: () => () => undefined,
     start: () => undefined,
     state: () => 'ready',
     report: () => ({ accountId, state: 'ready', streamConnected: true }),
@@ -39,7 +41,7 @@ function aWorker() {
       return Promise.resolve();
     },
   });
-  const trading = { desk, session, release: () => held.release, warm: () => Promise.resolve() };
+  const trading = { desk, session, isProven: () => true, release: () => held.release, warm: () => Promise.resolve() };
   const local = new LocalAccounts(desk as never, () => undefined);
   const fence = new GrantFence(new SystemClock());
   const parts = {

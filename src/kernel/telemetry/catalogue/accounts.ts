@@ -42,6 +42,12 @@ export const accountsMetrics: readonly MetricDeclaration[] = [
     labels: ['source'],
   },
   {
+    name: 'opitios_mirror_corrections_total',
+    kind: 'counter',
+    help: 'Differences from the broker that a comparison found: the stream had not brought them',
+    labels: ['kind'],
+  },
+  {
     name: 'opitios_trade_updates_total',
     kind: 'counter',
     help: 'Trade updates heard, or found by gap repair',
