@@ -28,6 +28,7 @@ import { changeKey, SeenUpdates } from './seen-updates.js';
 import { OrderWatch } from './order-watch.js';
 import { PublishedFills } from './published-fills.js';
 import { SessionReads } from './session-reads.js';
+import { UnsettledOrders } from './unsettled-orders.js';
 import { TradeStreamSuccession } from './trade-stream-succession.js';
 import { isFill, parseUpdate, type HeardUpdate } from './trade-updates.js';
 
@@ -66,6 +67,7 @@ export class BrokerSession implements AccountSession {
   readonly #seen = new SeenUpdates();
   readonly #published = new PublishedFills();
   readonly #watch: OrderWatch;
+  readonly #unsettled: UnsettledOrders;
   /** Broker time since which every event is known, RFC 3339; undefined before the first sync. */
   #trackedSince: string | undefined;
   readonly #updateListeners = new Set<(update: TradeUpdate) => void>();
@@ -102,7 +104,8 @@ export class BrokerSession implements AccountSession {
     this.epoch = options.epoch;
     this.mirror = new Mirror(clock);
     this.#calls = new BudgetedCalls(wire, new RateBudget(options.budget, clock), clock, meter);
-    this.#reads = new SessionReads(this.mirror, this.#calls, clock, meter);
+    this.#unsettled = new UnsettledOrders(clock);
+    this.#reads = new SessionReads(this.mirror, this.#calls, this.#unsettled, { clock, meter });
     this.#reader = new BrokerReader(this.#calls, 'lookup');
     this.tried = new Promise((resolve) => (this.#noteTried = resolve));
     this.#watch = this.#newWatch();
@@ -126,6 +129,7 @@ export class BrokerSession implements AccountSession {
     this.#knownUntil = told.lastEventAt;
     this.#trackedSince = told.keptSince;
     for (const fill of told.fills) this.#published.note(fill);
+    for (const order of told.working) this.mirror.orders.put(order);
     this.#stream.open(this.#keys);
   }
 
@@ -197,7 +201,11 @@ export class BrokerSession implements AccountSession {
     };
   }
 
-  readonly send: AccountSession['send'] = (call) => this.#calls.send(call);
+  readonly send: AccountSession['send'] = async (call) => {
+    const reply = await this.#calls.send(call);
+    this.#unsettled.note(call, reply, () => this.mirror.orders.working().map(({ value }) => textOf(value, 'id')));
+    return reply;
+  };
 
   readonly read: AccountSession['read'] = (read, freshness, options) =>
     this.#failure === undefined
@@ -357,6 +365,7 @@ export class BrokerSession implements AccountSession {
     this.#waiting = undefined;
     for (const update of waiting) this.#pass(update);
     for (const order of [...found.orders, ...again]) this.#watch.check(order);
+    this.#watch.resume();
     this.#enter('ready');
     this.#noteTried();
     return true;
@@ -384,6 +393,7 @@ export class BrokerSession implements AccountSession {
   #pass({ update, order, key, fills }: HeardUpdate): void {
     const id = textOf(order.value, 'id');
     this.#watch.received(id);
+    this.#unsettled.settled(id);
     // Repair told the end of an order in its own words; the stream's own word for it is not news.
     const word = changeKey(id, update.event, 'told');
     const isKnown =

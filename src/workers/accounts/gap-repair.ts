@@ -17,8 +17,8 @@ export interface ToldBefore {
   readonly lastEventAt?: string;
   /** Fills that were published. */
   readonly fills: readonly OrderFill[];
-  /** Orders that worked when the last event of them was published. */
-  readonly working: readonly string[];
+  /** Orders that worked when the last event of them was published, as it showed them. */
+  readonly working: readonly Mirrored[];
   /** Since when every event was kept, RFC 3339; undefined when none ever was. */
   readonly keptSince?: string;
   /** The last event word told of an order. */
@@ -63,7 +63,6 @@ export async function findGap(reader: BrokerReader, gap: Gap): Promise<GapFindin
   const missing = [
     ...gap.book.working().map(({ value }) => textOf(value, 'id')),
     ...gap.endedUntold,
-    ...gap.told.working,
     ...fills.map(({ value }) => textOf(value, 'order_id')),
   ].filter((id) => !found.has(id));
   for (const id of new Set(missing)) {

@@ -1,7 +1,7 @@
 /** What is known here of one account, and how old it is. Written by the session only. */
 import type { Clock } from '../../kernel/runtime/clock.js';
 import type { MirrorView } from './account-session.js';
-import { textOf, type BrokerObject, type Mirrored } from './mirrored.js';
+import { isEarlier, textOf, type BrokerObject, type Mirrored } from './mirrored.js';
 import { OrderBook } from './order-book.js';
 
 export interface Asked {
@@ -108,17 +108,6 @@ export class Mirror implements MirrorView {
     const at = of === 'positions' ? this.#positionsAt : this.#accountAt;
     return at === undefined ? Infinity : now - at;
   }
-}
-
-/** RFC 3339 of one source and one offset compares as text once it has as many digits. */
-function isEarlier(at: string, other: string): boolean {
-  if (!at.endsWith('Z') || !other.endsWith('Z')) return false;
-  return padded(at) < padded(other);
-}
-
-function padded(at: string): string {
-  const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
-  return `${seconds}.${fraction.padEnd(9, '0')}`;
 }
 
 /** A pair is `BTC/USD` in orders and `BTCUSD` in positions. */

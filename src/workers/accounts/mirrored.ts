@@ -61,3 +61,14 @@ export function isMore(a: string, b: string): boolean {
   if (wholeA !== wholeB) return wholeA > wholeB;
   return fractionA.padEnd(12, '0') > fractionB.padEnd(12, '0');
 }
+
+/** RFC 3339 of one source and one offset compares as text once it has as many digits. */
+export function isEarlier(at: string, other: string): boolean {
+  if (!at.endsWith('Z') || !other.endsWith('Z')) return false;
+  return padded(at) < padded(other);
+}
+
+function padded(at: string): string {
+  const [seconds = '', fraction = ''] = at.slice(0, -1).split('.');
+  return `${seconds}.${fraction.padEnd(9, '0')}`;
+}

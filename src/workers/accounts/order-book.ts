@@ -3,7 +3,7 @@
  * which news arrive, an order only moves forward: terminal stays terminal (a fill may follow a cancel), the filled
  * quantity never falls.
  */
-import { canonicalDecimal, isMore, isTerminal, textOf, type Mirrored } from './mirrored.js';
+import { canonicalDecimal, isEarlier, isMore, isTerminal, textOf, type Mirrored } from './mirrored.js';
 
 const ENDED_KEPT_MAX = 1_000;
 
@@ -66,9 +66,16 @@ function isOlder(order: Mirrored, known: Mirrored): boolean {
   if (isMore(filled, knownFilled)) return false;
   const [ended, knownEnded] = [hasEnded(order), hasEnded(known)];
   if (ended !== knownEnded) return knownEnded;
-  // RFC 3339 of one source and one offset compares as text; what cannot be compared counts as news.
-  const [at, knownAt] = [textOf(order.value, 'updated_at'), textOf(known.value, 'updated_at')];
-  return at.endsWith('Z') && knownAt.endsWith('Z') && at.slice(0, 19) < knownAt.slice(0, 19);
+  // Answer and event race: what an order was before it worked is never shown after it has.
+  const [begun, knownBegun] = [hasBegun(order), hasBegun(known)];
+  if (begun !== knownBegun) return knownBegun;
+  return isEarlier(textOf(order.value, 'updated_at'), textOf(known.value, 'updated_at'));
+}
+
+const NOT_BEGUN = new Set(['pending_new', 'accepted', 'accepted_for_bidding']);
+
+function hasBegun(order: Mirrored): boolean {
+  return !NOT_BEGUN.has(textOf(order.value, 'status'));
 }
 
 export function filledQuantity(order: Mirrored): string {

@@ -72,6 +72,11 @@ export class OrderWatch {
     this.#busy();
   }
 
+  /** The stream is in sync: what worked before is compared too. */
+  resume(): void {
+    this.#run();
+  }
+
   /** The order as it was read, while its fills may not have been published. */
   check(order: Mirrored): void {
     const id = textOf(order.value, 'id');

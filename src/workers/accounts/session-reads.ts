@@ -10,7 +10,8 @@ import type { BrokerReply } from './account-session.js';
 import { answerOf } from './broker-answers.js';
 import type { BudgetedCalls } from './budgeted-calls.js';
 import type { Asked, Mirror } from './mirror.js';
-import { mirroredListOf, mirroredOf, type Mirrored } from './mirrored.js';
+import { mirroredListOf, mirroredOf, textOf, type Mirrored } from './mirrored.js';
+import type { UnsettledOrders } from './unsettled-orders.js';
 import { isSimple, openOrdersText } from './open-orders.js';
 
 /** Values that move with the market are shown this old at most, unless the caller allows more. */
@@ -27,13 +28,13 @@ export class SessionReads {
   constructor(
     private readonly mirror: Mirror,
     private readonly calls: BudgetedCalls,
-    private readonly clock: Clock,
-    private readonly meter: Meter,
+    private readonly unsettled: UnsettledOrders,
+    private readonly ports: { readonly clock: Clock; readonly meter: Meter },
   ) {}
 
   async read(read: AccountRead, freshness: Freshness, options: ReadOptions): Promise<AccountAnswer> {
     const mirrored = freshness.fresh ? undefined : this.#fromMirror(read, freshness.maxAgeMs);
-    this.meter.count('opitios_account_reads_total', { source: mirrored === undefined ? 'broker' : 'mirror' });
+    this.ports.meter.count('opitios_account_reads_total', { source: mirrored === undefined ? 'broker' : 'mirror' });
     return mirrored ?? this.#fromBroker(read, options);
   }
 
@@ -49,6 +50,7 @@ export class SessionReads {
         return this.#answer(text, mirror.ageMs('positions'), maxAgeMs ?? VALUES_MAX_AGE_MS);
       }
       case 'orders':
+        if (!this.unsettled.isEmpty()) return undefined;
         return this.#answer(
           openOrdersText(mirror.orders, read.query),
           mirror.ageMs('orders'),
@@ -65,7 +67,7 @@ export class SessionReads {
   }
 
   #order(order: Mirrored | undefined, maxAgeMs: number | undefined): AccountAnswer | undefined {
-    if (order === undefined || !isSimple(order)) return undefined;
+    if (order === undefined || !isSimple(order) || this.unsettled.has(textOf(order.value, 'id'))) return undefined;
     return this.#answer(order.text, this.mirror.ageMs('orders'), maxAgeMs ?? ORDERS_MAX_AGE_MS);
   }
 
@@ -80,10 +82,10 @@ export class SessionReads {
   }
 
   async #fromBroker(read: AccountRead, options: ReadOptions): Promise<AccountAnswer> {
-    const startedAt = this.clock.monotonicMs();
+    const startedAt = this.ports.clock.monotonicMs();
     const { path, notFound } = brokerPath(read);
     for (let attempt = 1; ; attempt += 1) {
-      const deadlineMs = options.deadlineMs - (this.clock.monotonicMs() - startedAt);
+      const deadlineMs = options.deadlineMs - (this.ports.clock.monotonicMs() - startedAt);
       const asked = this.mirror.asking();
       const reply = await this.calls.send({ method: 'GET', path, lane: 'read', ...options, deadlineMs });
       // An idle socket that the broker closed fails the first request on it; a read may be asked again.
