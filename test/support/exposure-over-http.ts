@@ -101,6 +101,19 @@ function asListed(name: string): Readonly<Record<string, unknown>> {
   return { symbol: listed, ...(listed.includes('/') && { time_in_force: 'gtc' }) };
 }
 
+function timeOf(order: VenueOrder, member: string): number {
+  const at = order[member];
+  return typeof at === 'string' ? Date.parse(at) : Number.NaN;
+}
+
+/** When it ended at the broker; never, for one that works. */
+function endOf(order: VenueOrder): number {
+  const ends = ['filled_at', 'canceled_at', 'expired_at', 'replaced_at', 'failed_at'].map((name) =>
+    timeOf(order, name),
+  );
+  return Math.min(Infinity, ...ends.filter((at) => !Number.isNaN(at)));
+}
+
 class HttpProgram {
   readonly #asked: Asked[] = [];
   readonly #running: Promise<unknown>[] = [];
@@ -130,7 +143,12 @@ class HttpProgram {
 
   async verdict(): Promise<ProgramVerdict> {
     const orders = await this.#control.orders({ accountId: this.#venueId });
-    const wrong = [...(await this.#positionsWrong()), ...this.#limitsWrong(orders), ...this.#answersWrong(orders)];
+    const wrong = [
+      ...(await this.#positionsWrong()),
+      ...this.#limitsWrong(orders),
+      ...this.#openWrong(orders),
+      ...this.#answersWrong(orders),
+    ];
     return { seed: this.program.seed, wrong, orders: orders.length };
   }
 
@@ -255,6 +273,18 @@ class HttpProgram {
       if (denySymbols !== undefined && symbol === 'MSFT') wrong.push(`deny_symbols: ${clientOrderId}`);
     }
     return wrong;
+  }
+
+  /** Orders that worked at the broker when another one arrived. Replacements and closes are not refused by this limit. */
+  #openWrong(orders: readonly VenueOrder[]): readonly string[] {
+    const { maxOpenOrders } = this.program.rules;
+    if (maxOpenOrders === undefined) return [];
+    const own = orders.filter(({ client_order_id: id }) => id.startsWith('own-'));
+    return own.flatMap((order) => {
+      const arrivedAt = timeOf(order, 'submitted_at');
+      const beside = own.filter((one) => timeOf(one, 'submitted_at') < arrivedAt && endOf(one) > arrivedAt).length;
+      return beside < maxOpenOrders ? [] : [`max_open_orders: ${order.client_order_id} beside ${beside}`];
+    });
   }
 
   #answersWrong(orders: readonly VenueOrder[]): readonly string[] {
