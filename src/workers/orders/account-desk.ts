@@ -469,8 +469,13 @@ export class AccountDesk {
   }
 
   #noteFill({ event, order, data }: TradeUpdate): void {
-    if (event !== 'fill' && event !== 'partial_fill') return;
     const key = this.#keyOf(order['symbol']);
+    if (event !== 'fill' && event !== 'partial_fill') {
+      // An end may be the first to show a fill whose own event was lost.
+      const isFilled = compareDecimals(readDecimal(order['filled_qty']) ?? ZERO, ZERO) > 0;
+      if (isFilled && key !== undefined) this.closings.filled(key, undefined);
+      return;
+    }
     const said = key === undefined ? undefined : readJson(new TextEncoder().encode(data));
     if (key !== undefined) this.closings.filled(key, isRecord(said) ? said : undefined);
   }
