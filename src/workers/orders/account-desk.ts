@@ -485,7 +485,9 @@ export class AccountDesk {
   }
 
   #hear(update: TradeUpdate): void {
-    this.#answered.event(update.order);
+    // An end may overtake the fills that it shows: until their events come they count as those of an answer.
+    if (update.event === 'fill' || update.event === 'partial_fill') this.#answered.event(update.order);
+    else this.#answered.answered(update.order);
     this.#noteFill(update);
     this.events.record(update);
     this.note(update.order, 'stream');

@@ -50,7 +50,8 @@ export class AnsweredFills {
     const { id } = order;
     if (typeof id !== 'string') return;
     const filled = readDecimal(order['filled_qty']) ?? ZERO;
-    if (compareDecimals(filled, ZERO) <= 0) return;
+    // Fills come out of order too: what the latest of them showed stands.
+    if (compareDecimals(filled, this.#evented.get(id) ?? ZERO) <= 0) return;
     this.#evented.delete(id);
     this.#evented.set(id, filled);
     if (this.#evented.size > EVENTED_MAX) {
